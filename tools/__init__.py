@@ -1,0 +1,1 @@
+"""Short scripts behind the Makefile: each is run as ``python -m tools.<name>``."""

@@ -1,0 +1,42 @@
+"""The output check: nbval runs every notebook, this plugin decides what "the same output" means.
+
+    pytest --nbval -p tools.nbcheck notebooks -n 2 --dist loadfile
+
+Plain nbval compares text exactly and skips pictures. Here numbers compare within the cell's stated tolerance and
+pictures by what is seen (tools.compare); outputs are left out only for a reason given in the cell's metadata.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import nbval.plugin
+import pytest
+
+from tools.compare import Tolerance, differences
+
+_COLLECT = nbval.plugin.pytest_collect_file
+
+
+class CheckedCell(nbval.plugin.IPyNbCell):  # type: ignore[misc]
+    """A cell whose fresh outputs must agree with the stored ones."""
+
+    def compare_outputs(self, test: Any, ref: Any, skip_compare: Any = None) -> bool:  # noqa: ARG002
+        found = differences(ref, test, Tolerance.of(self.cell.metadata))
+        self.comparison_traceback = [f"  {line}" for line in found]
+        return not found
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Run kernels with the repository's IPython profile, and check cells as above."""
+    os.environ["IPYTHONDIR"] = str(Path(__file__).parent / "ipython")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["PYTHONHASHSEED"] = "0"
+    nbval.plugin.IPyNbCell = CheckedCell
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """A released lab holds unsolved tasks: tests/book/test_lab.py grades it instead."""
+    return True if collection_path.name == "lab.ipynb" else None
