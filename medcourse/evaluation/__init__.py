@@ -1,0 +1,1 @@
+"""Honest evaluation: intervals over patients, calibration, operating points."""

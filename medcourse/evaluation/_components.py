@@ -1,0 +1,60 @@
+"""The algebra of AUCs shared by :mod:`.roc` and :mod:`.comparison`: components, variance, weighted AUC."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from medcourse.evaluation._checks import Bools, Floats, Ints
+
+
+def midranks(values: Floats) -> Floats:
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[inverse], dtype=np.float64)
+
+
+def structural_components(positive: Bools, values: Floats) -> tuple[Floats, Floats]:
+    """Share of negatives below each positive, and share of positives above each negative (ties half)."""
+    ranks = midranks(values)
+    n_positive, n_negative = int(positive.sum()), int((~positive).sum())
+    v10 = (ranks[positive] - midranks(values[positive])) / n_negative
+    v01 = 1 - (ranks[~positive] - midranks(values[~positive])) / n_positive
+    return v10, v01
+
+
+def clustered_variance(positive: Bools, v10: Floats, v01: Floats, codes: Ints) -> float:
+    """Obuchowski's variance from centred structural components of the positive and the negative images."""
+    n_patients = int(codes.max()) + 1
+    patients_10 = np.unique(codes[positive]).size
+    patients_01 = np.unique(codes[~positive]).size
+    if min(patients_10, patients_01) < 2:
+        rare = "positive" if patients_10 < 2 else "negative"
+        raise ValueError(
+            f"patients: all {rare} images come from a single patient, so their spread between patients is unknown: "
+            f"test on at least two (better twenty) patients with {rare} images"
+        )
+    sums_10 = np.bincount(codes[positive], v10, n_patients) / v10.size
+    sums_01 = np.bincount(codes[~positive], v01, n_patients) / v01.size
+    return float(
+        patients_10 / (patients_10 - 1) * np.sum(sums_10**2)
+        + patients_01 / (patients_01 - 1) * np.sum(sums_01**2)
+        + 2 * n_patients / (n_patients - 1) * np.sum(sums_10 * sums_01)
+    )
+
+
+def order_by_score(positive: Bools, values: Floats, codes: Ints) -> tuple[Ints, Bools, Ints]:
+    """Patient codes and labels in ascending order of score, and where each run of equal scores begins."""
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+    return codes[order], positive[order], starts
+
+
+def weighted_auc(weights: Ints, codes: Ints, positive: Bools, starts: Ints) -> Floats:
+    """AUC of each row of patient *weights* (n_resamples, n_patients); NaN where a class is missing."""
+    by_image = weights[:, codes].astype(np.float64)  # (n_resamples, n), ascending score
+    positives = np.add.reduceat(by_image * positive, starts, axis=1)
+    negatives = np.add.reduceat(by_image * ~positive, starts, axis=1)
+    negatives_below = np.cumsum(negatives, axis=1) - negatives / 2
+    pairs = positives.sum(axis=1) * negatives.sum(axis=1)
+    wins = np.sum(positives * negatives_below, axis=1)
+    return np.asarray(np.divide(wins, pairs, out=np.full(pairs.shape, np.nan), where=pairs > 0), dtype=np.float64)
