@@ -156,7 +156,7 @@ def window(hu: ArrayLike, *, centre: float, width: float) -> NDArray[np.uint8]:
         raise ValueError(f"width={width}: give a finite number of at least 1, for example width=400 for soft tissue")
     values = np.asarray(hu)
     if values.dtype.kind not in "iuf" or values.size == 0:
-        raise ValueError(f"hu has dtype {values.dtype} and shape {values.shape}: give a non-empty array of real numbers")
+        raise ValueError(f"hu has dtype {values.dtype}, shape {values.shape}: give a non-empty array of real numbers")
     if values.dtype == np.uint8 and values.ndim == 3 and values.shape[2] in (3, 4):
         raise ValueError(f"hu is a colour picture of shape {values.shape}: a window applies to one grey channel")
     x = values.astype(np.float64)
@@ -171,9 +171,7 @@ def window(hu: ArrayLike, *, centre: float, width: float) -> NDArray[np.uint8]:
 
 def _parse(path: Path) -> Dataset:
     if not path.exists():
-        raise FileNotFoundError(
-            f"{path}: no such file; check the path, or start from medcourse.data.samples.ct_path()"
-        )
+        raise FileNotFoundError(f"{path}: no such file; check the path, or start from medcourse.data.samples.ct_path()")
     if path.is_dir():
         raise DicomError(f"{path}: a directory; give one of the files in it")
     try:
@@ -183,9 +181,11 @@ def _parse(path: Path) -> Dataset:
     except DicomError:
         raise
     except InvalidDicomError as error:
-        raise DicomError(f"{path}: not a DICOM file (no 'DICM' at byte 128); read pictures with skimage.io") from error
+        raise DicomError(
+            f"{path}: not a DICOM file (no 'DICM' at byte 128); give a DICOM file, read pictures with skimage.io.imread"
+        ) from error
     except OSError as error:
-        raise DicomError(f"{path}: cannot be read ({_one_line(error)}); check the file and its permissions") from error
+        raise DicomError(f"{path}: cannot be read ({_one_line(error)}); check its permissions and the disk") from error
     except Exception as error:  # pydicom raises many types on a damaged file
         raise DicomError(f"{path}: damaged DICOM file ({_one_line(error)}); fetch it again") from error
 
@@ -198,6 +198,8 @@ def _require_one_grey_slice(dataset: Dataset, path: Path) -> None:
     if frames != 1:
         raise DicomError(f"{path}: holds {frames} frames; read one with pydicom.pixels.pixel_array(path, index=0)")
     colour = dataset.get("PhotometricInterpretation")
+    if not colour:
+        raise DicomError(f"{path}: no Photometric Interpretation (0028,0004), grey or colour unknown; fetch it again")
     if dataset.get("SamplesPerPixel", 1) != 1 or colour not in ("MONOCHROME1", "MONOCHROME2"):
         raise DicomError(f"{path}: a colour image ({colour}); read it with pydicom.pixels.pixel_array")
 
@@ -210,32 +212,35 @@ def _spacing(dataset: Dataset, path: Path) -> tuple[float, float]:
             f"{path}: no Pixel Spacing (0028,0030){other}, so lengths are unknown; "
             "read it with pydicom.dcmread if they do not matter"
         )
-    spacing = tuple(float(item) for item in value)
+    spacing = [float(item) for item in np.atleast_1d(value)]
     if len(spacing) != 2 or not all(math.isfinite(item) and item > 0 for item in spacing):
-        raise DicomError(f"{path}: Pixel Spacing (0028,0030) is {spacing}, not two positive lengths in mm; mend the header")
+        raise DicomError(f"{path}: Pixel Spacing (0028,0030) is {spacing}, not two positive lengths; mend the header")
     return spacing[0], spacing[1]
 
 
 def _pixels(dataset: Dataset, path: Path) -> NDArray[np.float32]:
-    if dataset.get("Modality") == "CT":
-        unit = dataset.get("RescaleType") or "HU"
-        if "ModalityLUTSequence" not in dataset and not {"RescaleSlope", "RescaleIntercept"} <= set(dataset.dir()):
+    if dataset.get("Modality") == "CT" and "ModalityLUTSequence" not in dataset:
+        if "RescaleSlope" not in dataset or "RescaleIntercept" not in dataset:
             raise DicomError(f"{path}: CT without Rescale Slope and Intercept, so not in HU; ask for the original file")
+        unit = dataset.get("RescaleType") or "HU"
         if unit != "HU":
             raise DicomError(f"{path}: CT rescaled to {unit}, not to HU; ask for the original file")
     try:
         stored = pixel_array(dataset)
     except Exception as error:  # decoders raise many types
-        raise DicomError(f"{path}: pixel data truncated or not decodable ({_one_line(error)}); fetch it again") from error
-    if stored.ndim != 2:
-        raise DicomError(f"{path}: pixel data of shape {stored.shape}, not (rows, columns); give a single grey slice")
+        syntax = dataset.file_meta.TransferSyntaxUID
+        if syntax.is_compressed:
+            cause = f"compressed as {syntax.name}, not decodable here ({_one_line(error)})"
+            raise DicomError(f"{path}: {cause}; store it uncompressed, for example with DCMTK or GDCM") from error
+        raise DicomError(f"{path}: pixel data truncated or damaged ({_one_line(error)}); fetch it again") from error
     with np.errstate(over="ignore", invalid="ignore"):
         pixels = np.asarray(apply_modality_lut(stored, dataset)).astype(np.float32)
     if not np.isfinite(pixels).all():
-        raise DicomError(f"{path}: the rescale gives values that are not finite; mend Rescale Slope and Intercept")
+        raise DicomError(f"{path}: values are not finite after the rescale; mend Rescale Slope and Intercept")
     return pixels
 
 
 def _one_line(error: Exception) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
+    text = text.removeprefix("Unable to decode as exceptions were raised by all available plugins: ")
     return text if len(text) <= 160 else text[:157] + "..."

@@ -134,9 +134,9 @@ def check_disjoint(patients: ArrayLike, parts: Mapping[str, ArrayLike]) -> None:
     for part, numbers in parts.items():
         rows = np.asarray(numbers)
         if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iu"):
-            raise ValueError(f"part {part!r} has dtype {rows.dtype} and shape {rows.shape}: give row numbers, shape (n,)")
+            raise ValueError(f"part {part!r} has dtype {rows.dtype}, shape {rows.shape}: give row numbers, shape (n,)")
         if rows.size and (rows.min() < 0 or rows.max() >= len(identifiers)):
-            raise ValueError(f"part {part!r} names rows outside 0 … {len(identifiers) - 1}: use this table's row numbers")
+            raise ValueError(f"part {part!r} has rows outside 0 … {len(identifiers) - 1}: use this table's row numbers")
         own = np.unique(identifiers[rows.astype(np.intp)]).tolist()
         for other in dict.fromkeys(seen.values()):
             shared = [patient for patient in own if seen.get(patient) == other]
@@ -194,7 +194,9 @@ def _patient_labels(labels: NDArray[Any], rows: NDArray[np.intp], n_patients: in
     strata = np.full(n_patients, -np.inf)
     np.maximum.at(strata, rows, values)
     if len(np.unique(strata)) == 1:
-        raise ValueError(f"all {n_patients} patients have label {strata[0]:g}: leave labels out, nothing to stratify by")
+        raise ValueError(
+            f"all {n_patients} patients have label {strata[0]:g}: nothing to stratify by, leave labels out"
+        )
     return strata
 
 
