@@ -39,9 +39,9 @@ print(_json.dumps({"modules": sorted(n for n in _sys.modules if n.partition(".")
 """
 
 
-def execute(folder: str, text: str, seed: int | None) -> dict[str, Any]:
+def execute(folder: str, notebook_text: str, seed: int | None, kernel: str = "python3") -> dict[str, Any]:
     """Run the notebook; never raises for what a page can do wrong."""
-    notebook = nbformat.reads(text, as_version=4)
+    notebook = nbformat.reads(notebook_text, as_version=4)
     if seed is not None:
         from papermill.parameterize import parameterize_notebook
 
@@ -54,7 +54,7 @@ def execute(folder: str, text: str, seed: int | None) -> dict[str, Any]:
     client = NotebookClient(
         notebook,
         timeout=CELL_TIMEOUT_S,
-        kernel_name="python3",
+        kernel_name=kernel,
         resources={"metadata": {"path": folder}},
         record_timing=False,
     )
@@ -97,7 +97,7 @@ def main() -> int:
     warnings.filterwarnings("ignore")
     request = json.load(sys.stdin)
     try:
-        answer = execute(request["folder"], request["notebook"], request["seed"])
+        answer = execute(**request)
     except OSError as error:
         answer = {"error": f"{error.strerror or error}; free some disk space or memory, then repeat"}
     json.dump(answer, sys.stdout)

@@ -1,7 +1,8 @@
 """Export the hashed locks from pyproject.toml: `make lock` writes them, `--check` proves them fresh offline.
 
-requirements/all.txt holds everything, requirements/site.txt the site group alone at the same versions.
-The first line of each holds a hash of the dependency tables of pyproject.toml.
+requirements/all.txt holds everything, requirements/site.txt the site group alone at the same versions,
+requirements/colab.txt what Colab has (requirements/colab.in) on its Python.
+The first line of each holds a hash of what it follows from: the dependency tables of pyproject.toml, or colab.in.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCKS = {"all": ["site", "teach", "test"], "site": ["site"]}
-HEADER = "# Derived from pyproject.toml by `make lock`; never edit. dependency-tables-sha256: "
+HEADER = "# Derived by `make lock`; never edit. source-sha256: "
+COLAB_PYTHON = "3.13"
 
 
 def tables_hash(pyproject: Path) -> str:
@@ -28,23 +30,34 @@ def tables_hash(pyproject: Path) -> str:
     return hashlib.sha256(json.dumps(tables).encode()).hexdigest()
 
 
+def source_hash(root: Path, name: str) -> str:
+    """Hash of what the lock `name` follows from."""
+    if name == "colab":
+        return hashlib.sha256((root / "requirements" / "colab.in").read_bytes()).hexdigest()
+    return tables_hash(root / "pyproject.toml")
+
+
 def stale(root: Path = ROOT) -> list[str]:
-    """Names of the lock files that do not follow from pyproject.toml."""
-    wanted = HEADER + tables_hash(root / "pyproject.toml")
-    paths = [root / "requirements" / f"{name}.txt" for name in LOCKS]
-    return [p.name for p in paths if not p.exists() or p.read_text("utf-8").split("\n", 1)[0] != wanted]
+    """Names of the lock files that do not follow from their source."""
+    paths = {name: root / "requirements" / f"{name}.txt" for name in [*LOCKS, "colab"]}
+    return [
+        path.name
+        for name, path in paths.items()
+        if not path.exists() or path.read_text("utf-8").split("\n", 1)[0] != HEADER + source_hash(root, name)
+    ]
 
 
 def export(root: Path, name: str, constraint: Path | None) -> Path:
     """Resolve one group and write its lock aside, then rename it into place."""
     target = root / "requirements" / f"{name}.txt"
-    command = ["uv", "pip", "compile", "pyproject.toml" if name == "all" else "-", "--quiet"]
-    command += ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-emit-index-url"]
-    command += ["--no-header", "--no-annotate"]
+    source = {"all": "pyproject.toml", "colab": "requirements/colab.in"}.get(name, "-")
+    command = ["uv", "pip", "compile", source, "--quiet", "--generate-hashes", "--no-emit-index-url"]
+    command += ["--no-header", "--no-annotate", "--python-version", COLAB_PYTHON if name == "colab" else "3.11"]
+    command += [] if name == "colab" else ["--universal"]
     text = None
     if name == "all":
         command += [part for extra in LOCKS[name] for part in ("--extra", extra)]
-    else:  # the group alone, without the package's own dependencies
+    elif name != "colab":  # the group alone, without the package's own dependencies
         extras = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
         text = "\n".join(extras[name]) + "\n"
     if constraint is not None:
@@ -53,7 +66,7 @@ def export(root: Path, name: str, constraint: Path | None) -> Path:
     if done.returncode:
         raise SystemExit(f"lock: uv could not resolve '{name}': {done.stderr.strip()}")
     aside = target.with_suffix(".txt.new")
-    aside.write_text(f"{HEADER}{tables_hash(root / 'pyproject.toml')}\n{done.stdout}", "utf-8")
+    aside.write_text(f"{HEADER}{source_hash(root, name)}\n{done.stdout}", "utf-8")
     aside.replace(target)
     return target
 
@@ -64,10 +77,11 @@ def main() -> int:
     if parser.parse_args().check:
         names = stale()
         if names:
-            print(f"lock: {', '.join(names)} does not follow from pyproject.toml; run `make lock`", file=sys.stderr)
+            print(f"lock: {', '.join(names)} does not follow from its source; run `make lock`", file=sys.stderr)
         return 1 if names else 0
     whole = export(ROOT, "all", None)
     export(ROOT, "site", whole)
+    export(ROOT, "colab", None)
     return 0
 
 

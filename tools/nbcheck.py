@@ -17,16 +17,12 @@ import pytest
 
 from tools.compare import Tolerance, differences
 
-_COLLECT = nbval.plugin.pytest_collect_file
 
-
-class CheckedCell(nbval.plugin.IPyNbCell):  # type: ignore[misc]
-    """A cell whose fresh outputs must agree with the stored ones."""
-
-    def compare_outputs(self, test: Any, ref: Any, skip_compare: Any = None) -> bool:  # noqa: ARG002
-        found = differences(ref, test, Tolerance.of(self.cell.metadata))
-        self.comparison_traceback = [f"  {line}" for line in found]
-        return not found
+def compare_outputs(self: Any, test: Any, ref: Any, skip_compare: Any = None) -> bool:  # noqa: ARG001
+    """In place of nbval's method: the fresh outputs of a cell must agree with the stored ones."""
+    found = differences(ref, test, Tolerance.of(self.cell.metadata))
+    self.comparison_traceback = [f"  {line}" for line in found]
+    return not found
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -34,7 +30,8 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["IPYTHONDIR"] = str(Path(__file__).parent / "ipython")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["PYTHONHASHSEED"] = "0"
-    nbval.plugin.IPyNbCell = CheckedCell
+    nbval.plugin.IPyNbCell.compare_outputs = compare_outputs
+    config.addinivalue_line("filterwarnings", "ignore::pytest.PytestDeprecationWarning:nbval")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

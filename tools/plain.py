@@ -24,9 +24,8 @@ ADMONITIONS = {
 _FENCE = re.compile(r"^(?P<fence>`{3,}|:{3,}|~{3,})(?:\{(?P<name>[\w:-]+)\}\s*(?P<argument>.*)|(?P<info>.*))$")
 _OPTION = re.compile(r"^:([\w-]+):\s*(.*)$")
 _LABEL = re.compile(r"^\([\w:.-]+\)=\s*$")
-_EQUATION_LABEL = re.compile(r"\$\$\s*\(([\w:.-]+)\)\s*$")
-_ROLE = re.compile(r"\{([\w:-]+)\}`([^`]+)`")
-_CODE_SPAN = re.compile(r"(?<!\})(`+)(?!`).+?(?<!`)\1(?!`)")
+_EQUATION_LABEL = re.compile(r"\$\$[ \t]*\(([\w:.-]+)\)[ \t]*$", re.M)
+_ROLE_OR_CODE = re.compile(r"\{([\w:-]+)\}`([^`]+)`|(`+)(?!`).+?(?<!`)\3(?!`)")
 _TARGET = re.compile(r"^(.*?)\s*<([^<>]+)>$", re.S)
 _LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^()\s]+)\)")
 LEFT_OVER = re.compile(r"\{[a-z][\w:-]*\}`|^(?:`{3,}|:{3,})\s*\{|^\([\w:.-]+\)=\s*$|^:{3,}\s*$|^%\s", re.M)
@@ -45,48 +44,33 @@ class Context:
 
 def to_plain(source: str, context: Context) -> str:
     """Convert one Markdown cell; `context.in_solution` says afterwards whether a gated solution is open."""
-    began_inside = context.in_solution
-    blocks: list[str] = []
+    parts: list[tuple[str, list[str]]] = [("Solution, continued" if context.in_solution else "", [])]
     lines = source.split("\n")
     i = 0
-    opened = False
     while i < len(lines):
         line = lines[i]
         match = _FENCE.match(line)
         if match and match["name"]:
             i, body, options = _directive(lines, i, match, context)
-            name = match["name"]
-            if name == "solution-start":
-                context.in_solution, opened = True, True
-                blocks += ["<details><summary>Solution</summary>", ""]
-                continue
-            if name == "solution-end":
-                if not context.in_solution:
-                    raise PageError(f"{context.page}: solution-end without solution-start")
-                if opened or began_inside:
-                    blocks += ["", "</details>"]
-                context.in_solution, began_inside, opened = False, False, False
-                continue
-            blocks.append(_render(name, match["argument"] or "", options, body, context))
-            continue
-        if match and match["fence"][0] != ":":
+            if match["name"] in {"solution-start", "solution-end"}:
+                starts = match["name"] == "solution-start"
+                if starts == context.in_solution:
+                    raise PageError(f"{context.page}: {match['name']} {'inside a solution' if starts else 'without solution-start'}")
+                context.in_solution = starts
+                parts.append(("Solution" if starts else "", []))
+            else:
+                parts[-1][1].append(_render(match["name"], match["argument"] or "", options, body, context))
+        elif match and match["fence"][0] != ":":
             end = _closing(lines, i, match["fence"], context)
-            blocks += lines[i : end + 1]
+            parts[-1][1].extend(lines[i : end + 1])
             i = end + 1
-            continue
-        if _LABEL.match(line) or line.startswith("% "):
+        else:
+            if not (_LABEL.match(line) or line.startswith("% ")):
+                parts[-1][1].append(line)
             i += 1
-            continue
-        blocks.append(line)
-        i += 1
-    text = _inline_all(blocks, context)
-    if began_inside and text.strip():  # a cell in the middle, or the end, of a gated solution
-        text = f"<details><summary>Solution, continued</summary>\n\n{text.strip()}"
-        text += "" if text.endswith("</details>") else "\n\n</details>"
-    elif opened:
-        text += "\n\n</details>"
-    text = re.sub(r"<details><summary>Solution(, continued)?</summary>\s*</details>", "", text)
-    return re.sub(r"\n{3,}", "\n\n", text).strip("\n")
+    texts = [(summary, _inline_all(part, context).strip("\n")) for summary, part in parts]
+    folded = [f"<details><summary>{s}</summary>\n\n{text}\n\n</details>" if s else text for s, text in texts if text.strip()]
+    return re.sub(r"\n{3,}", "\n\n", "\n\n".join(folded)).strip("\n")
 
 
 def _closing(lines: list[str], start: int, fence: str, context: Context) -> int:
@@ -140,39 +124,40 @@ def _quote(title: str, text: str) -> str:
 
 def _inline_all(blocks: list[str], context: Context) -> str:
     """Roles, links and equation labels outside code blocks and code spans."""
-    done, fence = [], ""
+    done: list[str] = []
+    prose: list[str] = []
+    fence = ""
     for line in "\n".join(blocks).split("\n"):
-        match = _FENCE.match(line.removeprefix("> "))
+        bare = line.removeprefix("> ")
+        match = _FENCE.match(bare)
+        opens = bool(match and match["fence"][0] != ":")
         if fence:
-            if match and line.removeprefix("> ").rstrip() == fence:
-                fence = ""
             done.append(line)
-        elif match and match["fence"][0] != ":":
-            fence = match["fence"]
-            done.append(line)
+            fence = "" if bare.rstrip() == fence else fence
+        elif opens and match:
+            done += [_inline("\n".join(prose), context), line] if prose else [line]
+            prose, fence = [], match["fence"]
         else:
-            done.append(_inline(line, context))
-    return "\n".join(done)
+            prose.append(line)
+    return "\n".join([*done, _inline("\n".join(prose), context)] if prose else done)
 
 
-def _inline(line: str, context: Context) -> str:
-    label = _EQUATION_LABEL.search(line)
-    if label:
-        number = context.equations[label[1]]
-        line = f"{line[: label.start()]}\\tag{{{number}}}$$"
+def _inline(text: str, context: Context) -> str:
+    line = _EQUATION_LABEL.sub(lambda match: f"\\tag{{{context.equations[match[1]]}}}$$", text)
     pieces, last = [], 0
-    for span in _CODE_SPAN.finditer(line):
-        pieces += [_roles(line[last : span.start()], context), span.group(0)]
-        last = span.end()
-    return "".join([*pieces, _roles(line[last:], context)])
+    for match in _ROLE_OR_CODE.finditer(line):
+        pieces.append(_links(line[last : match.start()], context))
+        pieces.append(_role(match[1], match[2], context) if match[1] else match[0])
+        last = match.end()
+    return "".join([*pieces, _links(line[last:], context)])
 
 
-def _roles(text: str, context: Context) -> str:
-    text = _ROLE.sub(lambda match: _role(match[1], match[2], context), text)
+def _links(text: str, context: Context) -> str:
     return _LINK.sub(lambda match: f"]({_site_address(match[1], context)})", text)
 
 
 def _role(name: str, content: str, context: Context) -> str:
+    content = " ".join(content.split())
     match = _TARGET.match(content)
     shown, target = (match[1], match[2]) if match else (content, content)
     if name == "term":

@@ -94,19 +94,19 @@ def needs_run(page: Page, notebook: NotebookNode, record: dict[str, Any], root: 
     return bool(entry["hash"] != content_hash(page, entry["modules"], entry["distributions"], root))
 
 
-def run_page(page: Page, notebook: NotebookNode, seed: int | None, root: Path = ROOT) -> dict[str, Any]:
+def run_page(
+    page: Page, notebook: NotebookNode, seed: int | None, root: Path = ROOT, kernel: str = "python3"
+) -> dict[str, Any]:
     """Execute one notebook in a process of its own and return its answer."""
     folder = notebook_path(page, root).parent
     folder.mkdir(parents=True, exist_ok=True)
-    request = {"folder": str(folder), "notebook": nbformat.writes(notebook), "seed": seed}
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    request = {"folder": str(folder), "notebook_text": nbformat.writes(notebook), "seed": seed, "kernel": kernel}
     done = subprocess.run(
         [sys.executable, "-m", "tools.execute"],
         input=json.dumps(request),
         capture_output=True,
         text=True,
         cwd=ROOT,
-        env=environment,
         check=False,
     )
     try:
