@@ -110,7 +110,7 @@ def read(path: str | os.PathLike[str]) -> DicomImage:
     except DicomError:
         raise
     except Exception as error:  # a damaged header can break any look-up in it
-        raise DicomError(f"{path}: damaged header ({_one_line(error)}); fetch the file again") from error
+        raise DicomError(f"{path}: damaged header ({_quoted(error)}); fetch it again") from error
     return DicomImage(pixels, spacing_mm, dataset)
 
 
@@ -170,29 +170,32 @@ def window(hu: ArrayLike, *, centre: float, width: float) -> NDArray[np.uint8]:
 
 
 def _parse(path: Path) -> Dataset:
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: no such file; check the path, or start from medcourse.data.samples.ct_path()")
-    if path.is_dir():
-        raise DicomError(f"{path}: a directory; give one of the files in it")
     try:
+        if not path.exists():
+            raise FileNotFoundError(
+                f"{path}: no such file; check the path, or start from medcourse.data.samples.ct_path()"
+            )
+        if not path.is_file():
+            kind = "a directory" if path.is_dir() else "not a regular file"
+            raise DicomError(f"{path}: {kind}; give one DICOM file")
         if path.stat().st_size == 0:
             raise DicomError(f"{path}: an empty file; fetch it again")
         return dcmread(path)
-    except DicomError:
+    except (DicomError, FileNotFoundError):
         raise
     except InvalidDicomError as error:
         raise DicomError(
             f"{path}: not a DICOM file (no 'DICM' at byte 128); give a DICOM file, read pictures with skimage.io.imread"
         ) from error
     except OSError as error:
-        raise DicomError(f"{path}: cannot be read ({_one_line(error)}); check its permissions and the disk") from error
+        raise DicomError(f"{path}: cannot be read ({_quoted(error)}); check its permissions and the disk") from error
     except Exception as error:  # pydicom raises many types on a damaged file
-        raise DicomError(f"{path}: damaged DICOM file ({_one_line(error)}); fetch it again") from error
+        raise DicomError(f"{path}: damaged DICOM file ({_quoted(error)}); fetch it again") from error
 
 
 def _require_one_grey_slice(dataset: Dataset, path: Path) -> None:
     if not any(name in dataset for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
-        kind = dataset.get("Modality") or "no modality named"
+        kind = _quoted(dataset.get("Modality") or "not named")
         raise DicomError(f"{path}: holds no pixel data (modality: {kind}); give an image file")
     frames = int(dataset.get("NumberOfFrames") or 1)
     if frames != 1:
@@ -201,7 +204,7 @@ def _require_one_grey_slice(dataset: Dataset, path: Path) -> None:
     if not colour:
         raise DicomError(f"{path}: no Photometric Interpretation (0028,0004), grey or colour unknown; fetch it again")
     if dataset.get("SamplesPerPixel", 1) != 1 or colour not in ("MONOCHROME1", "MONOCHROME2"):
-        raise DicomError(f"{path}: a colour image ({colour}); read it with pydicom.pixels.pixel_array")
+        raise DicomError(f"{path}: a colour image ({_quoted(colour)}); read it with pydicom.pixels.pixel_array")
 
 
 def _spacing(dataset: Dataset, path: Path) -> tuple[float, float]:
@@ -224,15 +227,15 @@ def _pixels(dataset: Dataset, path: Path) -> NDArray[np.float32]:
             raise DicomError(f"{path}: CT without Rescale Slope and Intercept, so not in HU; ask for the original file")
         unit = dataset.get("RescaleType") or "HU"
         if unit != "HU":
-            raise DicomError(f"{path}: CT rescaled to {unit}, not to HU; ask for the original file")
+            raise DicomError(f"{path}: CT rescaled to {_quoted(unit)}, not to HU; ask for the original file")
     try:
         stored = pixel_array(dataset)
     except Exception as error:  # decoders raise many types
         syntax = dataset.file_meta.TransferSyntaxUID
         if syntax.is_compressed:
-            cause = f"compressed as {syntax.name}, not decodable here ({_one_line(error)})"
+            cause = f"compressed as {syntax.name}, not decodable here ({_quoted(error)})"
             raise DicomError(f"{path}: {cause}; store it uncompressed, for example with DCMTK or GDCM") from error
-        raise DicomError(f"{path}: pixel data truncated or damaged ({_one_line(error)}); fetch it again") from error
+        raise DicomError(f"{path}: pixel data truncated or damaged ({_quoted(error)}); fetch it again") from error
     with np.errstate(over="ignore", invalid="ignore"):
         pixels = np.asarray(apply_modality_lut(stored, dataset)).astype(np.float32)
     if not np.isfinite(pixels).all():
@@ -240,7 +243,8 @@ def _pixels(dataset: Dataset, path: Path) -> NDArray[np.float32]:
     return pixels
 
 
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    text = text.removeprefix("Unable to decode as exceptions were raised by all available plugins: ")
+def _quoted(found: object) -> str:
+    """Quote what a library said or a header holds as one short line: damaged files put any bytes into both."""
+    text = "".join(letter if letter.isprintable() else " " for letter in str(found) or type(found).__name__)
+    text = " ".join(text.split()).removeprefix("Unable to decode as exceptions were raised by all available plugins: ")
     return text if len(text) <= 160 else text[:157] + "..."

@@ -84,17 +84,19 @@ def split_patients(
     shares = _checked_fractions(fractions)
     names, rows = np.unique(identifiers, return_inverse=True)
     sizes = _sizes(len(names), shares)
-    strata = None if labels is None else _patient_labels(_column(labels, "labels"), rows, len(names))
+    strata = None if labels is None else _patient_labels(_column(labels, "labels"), rows, len(names), sizes)
     rest = np.arange(len(names))
     parts: dict[str, NDArray[np.intp]] = {}
     for left, (part, size) in zip(range(len(sizes), 0, -1), sizes.items(), strict=True):
         if strata is not None:
-            _require_labels(strata, rest, left, size, part)
+            _require_labels(strata, rest, n_each=left, part=part)
         if left == 1:
             chosen = rest
         else:
             stratify = None if strata is None else strata[rest]
             chosen, rest = train_test_split(rest, train_size=size, stratify=stratify, random_state=seed)
+        if strata is not None:
+            _require_labels(strata, chosen, n_each=1, part=part)
         parts[part] = np.flatnonzero(np.isin(rows, chosen))
     check_disjoint(identifiers, parts)
     return parts
@@ -185,7 +187,9 @@ def _sizes(n_patients: int, shares: Mapping[str, float]) -> dict[str, int]:
     return sizes
 
 
-def _patient_labels(labels: NDArray[Any], rows: NDArray[np.intp], n_patients: int) -> NDArray[Any]:
+def _patient_labels(
+    labels: NDArray[Any], rows: NDArray[np.intp], n_patients: int, sizes: Mapping[str, int]
+) -> NDArray[Any]:
     if len(labels) != len(rows):
         raise ValueError(f"labels has {len(labels)} rows and patients {len(rows)}: give one label to each row")
     if labels.dtype.kind not in "biuf":
@@ -193,18 +197,25 @@ def _patient_labels(labels: NDArray[Any], rows: NDArray[np.intp], n_patients: in
     values = labels.astype(np.float64)
     strata = np.full(n_patients, -np.inf)
     np.maximum.at(strata, rows, values)
-    if len(np.unique(strata)) == 1:
+    kinds = len(np.unique(strata))
+    if kinds == 1:
         raise ValueError(
             f"all {n_patients} patients have label {strata[0]:g}: nothing to stratify by, leave labels out"
+        )
+    if min(sizes.values()) < kinds:
+        raise ValueError(
+            f"too few patients: parts of {dict(sizes)} cannot hold one of each of {kinds} labels; "
+            "add patients, merge parts or leave labels out"
         )
     return strata
 
 
-def _require_labels(strata: NDArray[Any], rest: NDArray[np.intp], left: int, size: int, part: str) -> None:
-    kinds, counts = np.unique(strata[rest], return_counts=True)
-    rarest = int(counts.argmin())
-    if len(kinds) < len(np.unique(strata)) or counts[rarest] < left or size < len(kinds):
-        raise ValueError(
-            f"too few patients to put one of each label into {part!r} and the parts after it "
-            f"(label {kinds[rarest]:g}: {counts[rarest]} left): add patients, merge parts or leave labels out"
-        )
+def _require_labels(strata: NDArray[Any], patients: NDArray[np.intp], *, n_each: int, part: str) -> None:
+    """Refuse where fewer than `n_each` of the patients have some label."""
+    for label in np.unique(strata):
+        count = int((strata[patients] == label).sum())
+        if count < n_each:
+            raise ValueError(
+                f"too few patients with label {label:g} to put one into {part!r} and each part after it; "
+                "add patients, merge parts or leave labels out"
+            )
