@@ -58,3 +58,13 @@ def weighted_auc(weights: Ints, codes: Ints, positive: Bools, starts: Ints) -> F
     pairs = positives.sum(axis=1) * negatives.sum(axis=1)
     wins = np.sum(positives * negatives_below, axis=1)
     return np.asarray(np.divide(wins, pairs, out=np.full(pairs.shape, np.nan), where=pairs > 0), dtype=np.float64)
+
+
+def refuse_zero_variance(estimate: float, variance: float) -> None:
+    """Stop where the variance estimate is 0: an interval of no width would pass for certainty."""
+    if variance < 1e-20:
+        raise ValueError(
+            f"scores: the AUC is {estimate:g} and its variance estimate 0, so it carries no interval: "
+            "the scores are constant or separate the classes perfectly; report the AUC with the number of patients, "
+            "or test on more"
+        )

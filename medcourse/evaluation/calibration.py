@@ -74,8 +74,8 @@ def calibration_table(
     Returns
     -------
     pandas.DataFrame
-        One row per bin (lower, upper]: ``lower``, ``upper``, ``n_images``, ``n_patients``, ``mean_probability``,
-        ``observed`` (share of diseased) and its limits ``low`` and ``high``.
+        One row per bin (lower, upper], the lowest bin with its lower edge: ``lower``, ``upper``, ``n_images``,
+        ``n_patients``, ``mean_probability``, ``observed`` (share of diseased) and its limits ``low`` and ``high``.
 
     Raises
     ------

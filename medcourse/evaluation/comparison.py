@@ -24,7 +24,7 @@ from medcourse.evaluation._components import clustered_variance, structural_comp
 
 
 class AucDifference(NamedTuple):
-    """Two AUCs on the same images: ``difference`` = ``auc_a`` − ``auc_b``, its interval, and a test of no difference."""
+    """Two AUCs on the same images, their ``difference`` = ``auc_a`` − ``auc_b``, its interval and a test of none."""
 
     auc_a: float
     auc_b: float

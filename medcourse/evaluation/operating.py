@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from medcourse.evaluation._checks import (
     Bools,
     Estimate,
+    Floats,
     Ints,
     check_all,
     check_fraction,
@@ -234,7 +235,7 @@ def _share(part: float, whole: float) -> float:
     return part / whole if whole > 0 else math.nan
 
 
-def _threshold(positive_scores: np.ndarray, threshold: float | None, sensitivity: float | None) -> float:
+def _threshold(positive_scores: Floats, threshold: float | None, sensitivity: float | None) -> float:
     if (threshold is None) == (sensitivity is None):
         raise ValueError(
             f"threshold={threshold!r}, sensitivity={sensitivity!r}: give exactly one of them, "

@@ -23,7 +23,13 @@ from medcourse.evaluation._checks import (
     normal_quantile,
     refuse_repeats,
 )
-from medcourse.evaluation._components import clustered_variance, order_by_score, structural_components, weighted_auc
+from medcourse.evaluation._components import (
+    clustered_variance,
+    order_by_score,
+    refuse_zero_variance,
+    structural_components,
+    weighted_auc,
+)
 
 
 class AucInterval(NamedTuple):
@@ -131,7 +137,8 @@ def auc_bootstrap(
     Raises
     ------
     ValueError
-        As in :func:`auc`; also a single patient, or so few patients of one class that most resamples lack it.
+        As in :func:`auc`; also a single patient, so few patients of one class that most resamples lack it, or
+        resamples that all give the same AUC.
 
     Notes
     -----
@@ -180,9 +187,11 @@ def auc_bootstrap(
             )
         kept.append(resampled)
     resamples = np.concatenate(kept)
+    estimate = auc(positive, values)
+    refuse_zero_variance(estimate, float(resamples.var()))
     low, high = np.quantile(resamples, [0.5 - level / 2, 0.5 + level / 2])
     return AucBootstrap(
-        estimate=auc(positive, values),
+        estimate=estimate,
         low=float(low),
         high=float(high),
         standard_error=float(resamples.std(ddof=1)),
@@ -264,8 +273,9 @@ def delong(labels: ArrayLike, scores: ArrayLike, *, patients: ArrayLike, level: 
     Notes
     -----
     In words: variance of the positives' structural components over their number, plus the same for the negatives;
-    the components come from mid-ranks in O(n log n). DeLong takes images for independent; with several per patient it
-    is far too sure. Interval on the logit scale, as in :func:`auc_clustered`.
+    the components come from mid-ranks in O(n log n). DeLong takes images for independent. With several per patient it
+    is far too sure where a patient's images share their class, and not sure enough where each patient has both.
+    Interval on the logit scale, as in :func:`auc_clustered`.
 
     Source: DeLong, DeLong, Clarke-Pearson 1988, doi:10.2307/2531595; Sun and Xu 2014, doi:10.1109/LSP.2014.2337313.
 
@@ -287,12 +297,7 @@ def _interval(positive: Bools, values: Floats, codes: Ints, level: float) -> Auc
     v10, v01 = structural_components(positive, values)
     estimate = float(v10.mean())
     variance = clustered_variance(positive, v10 - estimate, v01 - estimate, codes)
-    if variance < 1e-20:
-        raise ValueError(
-            f"scores: the AUC is {estimate:g} and its variance estimate 0, so it carries no interval: "
-            "the scores are constant or separate the classes perfectly; report the AUC with the number of patients, "
-            "or test on more"
-        )
+    refuse_zero_variance(estimate, variance)
     standard_error = math.sqrt(variance)
     centre = math.log(estimate / (1 - estimate))
     half_width = quantile * standard_error / (estimate * (1 - estimate))
