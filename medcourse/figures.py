@@ -303,7 +303,12 @@ def _plotly_bundle(figure: Any, alt: str) -> dict[str, Any]:
     if _shown[name] > 1:
         name = f"{name}-{_shown[name]}"
     body = figure.to_html(
-        full_html=False, include_plotlyjs=False, div_id=name, auto_play=False, config={"displaylogo": False}
+        full_html=False,
+        include_plotlyjs=False,
+        div_id=name,
+        default_height="450px",  # where the layout names none: a share of the page's height is no height
+        auto_play=False,
+        config={"displaylogo": False},
     )
     label = html.escape(alt, quote=True)
     return {
