@@ -25,7 +25,10 @@ from tools.page import ROOT, Page, PageError, all_pages, find_pages, notebook_pa
 from tools.plain import Context, equation_numbers, to_plain
 from tools.settings import repository
 
-KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+METADATA = {
+    "kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"},
+    "language_info": {"name": "python"},
+}
 SETUP_TAG = "setup"
 
 
@@ -125,7 +128,7 @@ def derive(page: Page, pages: list[Page], root: Path = ROOT) -> NotebookNode:
     for i, made in enumerate(cells):
         made["id"] = f"cell-{i:03d}"
     notebook = nbformat.v4.new_notebook(cells=cells)
-    notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
+    notebook.metadata = nbformat.from_dict(METADATA)
     return notebook
 
 

@@ -45,6 +45,9 @@ def execute(folder: str, notebook_text: str, seed: int | None, kernel: str = "py
     if seed is not None:
         from papermill.parameterize import parameterize_notebook
 
+        notebook.metadata.papermill = {}  # what papermill lays out when it reads a file
+        for cell in notebook.cells:
+            cell.metadata.setdefault("tags", [])
         notebook = parameterize_notebook(notebook, {"SEED": seed}, report_mode=False)
     probe = nbformat.v4.new_code_cell(_PROBE, id="probe")
     notebook.cells.append(probe)

@@ -25,8 +25,8 @@ import nbformat
 from nbformat import NotebookNode
 
 from tools.compare import Tolerance, differences
-from tools.derive import derive, derived_elsewhere, keep_outputs, read_notebook, text_of, write_aside
-from tools.page import ROOT, Page, PageError, all_pages, find_pages, notebook_path
+from tools.derive import METADATA, derive, derived_elsewhere, keep_outputs, read_notebook, text_of, write_aside
+from tools.page import CODE, ROOT, Page, PageError, all_pages, find_pages, notebook_path
 
 RECORD = Path("benchmarks/results/pages.json")
 BUDGET = {"seconds": 60, "memory_mib": 4096}
@@ -106,7 +106,7 @@ def run_page(
         input=json.dumps(request),
         capture_output=True,
         text=True,
-        cwd=ROOT,
+        cwd=CODE,
         check=False,
     )
     try:
@@ -145,6 +145,7 @@ def settle(fresh: NotebookNode, stored: NotebookNode | None) -> NotebookNode:
 
 def _tidy(notebook: NotebookNode) -> NotebookNode:
     """Execution counts by position and consecutive writes to one stream as one, so that history stays small."""
+    notebook.metadata = nbformat.from_dict(METADATA)  # not the kernel's own, which names its Python version
     count = 0
     for cell in notebook.cells:
         if cell.cell_type != "code":

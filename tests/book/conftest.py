@@ -78,10 +78,9 @@ print(2 / 1)
 '''
 
 
-@pytest.fixture
-def small_book(tmp_path: Path) -> Path:
+def make_small_book(folder: Path) -> Path:
     """A root with one page, the real configuration and bibliography; nothing is executed yet."""
-    root = tmp_path / "root"
+    root = folder / "root"
     page = root / "book" / "09-example" / "9-9-9-example.md"
     page.parent.mkdir(parents=True)
     page.write_text(PAGE, "utf-8")
@@ -89,3 +88,8 @@ def small_book(tmp_path: Path) -> Path:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, root / name)
     return root
+
+
+@pytest.fixture
+def small_book(tmp_path: Path) -> Path:
+    return make_small_book(tmp_path)
