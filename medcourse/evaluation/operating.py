@@ -187,9 +187,10 @@ def operating_point(
     Notes
     -----
     Intervals of sensitivity and specificity as in :func:`proportion_interval`. The predictive values are re-weighted to
-    the stated prevalence by :func:`predictive_values`; the make-up of the test set does not enter. Both grow
-    with sensitivity and with specificity, so their limits are those of the two lower and the two upper limits, each
-    taken at confidence 1 − (1 − level)/2 (Bonferroni): conservative. The prevalence counts as known.
+    the stated prevalence by :func:`predictive_values`; the make-up of the test set does not enter. Both grow with
+    sensitivity and with specificity, so their limits follow from both lower and from both upper limits. In large
+    samples that holds the truth at least as often as ``level`` says, however the two errors are correlated. The
+    prevalence counts as known.
 
     Taught in: 2.7 Measuring a test and 5.1.2 Classification.
 
@@ -206,18 +207,17 @@ def operating_point(
     check_fraction(prevalence, name="prevalence", remedy=_PREVALENCE)
     cut = _threshold(values[positive], threshold, sensitivity)
     called = values >= cut
-    bonferroni = 0.5 + level / 2
-    sensitivity_at, wide_sensitivity = (wilson(called[positive], codes[positive], c) for c in (level, bonferroni))
-    specificity_at, wide_specificity = (wilson(~called[~positive], codes[~positive], c) for c in (level, bonferroni))
+    sensitivity_here = wilson(called[positive], codes[positive], level)
+    specificity_here = wilson(~called[~positive], codes[~positive], level)
     at_estimate, at_low, at_high = (
-        predictive_values(sensitivity=sensitivity_, specificity=specificity_, prevalence=prevalence)
-        for sensitivity_, specificity_ in zip(wide_sensitivity, wide_specificity, strict=True)
+        predictive_values(sensitivity=a, specificity=b, prevalence=prevalence)
+        for a, b in zip(sensitivity_here, specificity_here, strict=True)
     )
     return OperatingPoint(
         threshold=cut,
         prevalence=prevalence,
-        sensitivity=sensitivity_at,
-        specificity=specificity_at,
+        sensitivity=sensitivity_here,
+        specificity=specificity_here,
         ppv=Estimate(at_estimate.ppv, at_low.ppv, at_high.ppv),
         npv=Estimate(at_estimate.npv, at_low.npv, at_high.npv),
         true_positives=int(np.sum(called & positive)),
@@ -248,7 +248,7 @@ def _threshold(positive_scores: Floats, threshold: float | None, sensitivity: fl
     assert sensitivity is not None
     if not 0 < sensitivity <= 1:
         raise ValueError(f"sensitivity must lie in (0, 1], got {sensitivity!r}: give the target as a fraction")
-    needed = math.ceil(sensitivity * positive_scores.size - 1e-9)  # 0.9 × 10 is 9.000000000000002
+    needed = math.ceil(sensitivity * positive_scores.size - 1e-9)  # 0.07 × 100 is 7.000000000000001
     return float(np.sort(positive_scores)[-max(1, needed)])
 
 

@@ -149,6 +149,8 @@ def auc_bootstrap(
     class; and in a new sample of patients the number of positives would vary too. A resample that holds one class only
     has no AUC: it is drawn again, and counted in ``n_redrawn``. The interval then speaks of samples with both classes.
 
+    The same patients and seed give the same draws, so the ``resamples`` of two models can be subtracted one by one.
+
     Source: Field and Welsh 2007, Bootstrapping clustered data, J. R. Statist. Soc. B 69:369–390,
     doi:10.1111/j.1467-9868.2007.00593.x.
 
@@ -232,6 +234,7 @@ def auc_clustered(labels: ArrayLike, scores: ArrayLike, patients: ArrayLike, *, 
     share of positives that beat it. Subtract the AUC, add up the components of each patient, and take the spread of
     these sums between patients; positives and negatives of one patient contribute a covariance. With one image per
     patient this is exactly :func:`delong`. The interval is symmetric on the logit scale, so it stays within (0, 1).
+    Pairs of images of the same patient count like any other pair.
 
     Source: Obuchowski 1997, Biometrics 53:567–578, doi:10.2307/2533958.
 

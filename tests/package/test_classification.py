@@ -6,6 +6,8 @@ import doctest
 import importlib
 import itertools
 import math
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -717,3 +719,12 @@ def test_every_public_function_says_where_it_is_taught_and_whence_it_comes():
         assert phrase in function.__doc__, (function.__name__, phrase)
     sources = [f for f in functions if "doi:10." in f.__doc__ or "arXiv:" in f.__doc__]
     assert {f.__name__ for f in functions} - {f.__name__ for f in sources} == {"operating_point"}
+
+
+def test_importing_the_evaluation_is_light():
+    code = (
+        "import sys, medcourse.evaluation.classification;"
+        "print([name for name in ('tensorflow', 'keras', 'matplotlib', 'sklearn', 'scipy') if name in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
