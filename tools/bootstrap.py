@@ -31,10 +31,23 @@ class Failed(Exception):
     """Setting up failed; the message is one line."""
 
 
+def say(text):
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def disk_is_full(folder):
+    while not os.path.exists(folder):
+        folder = os.path.dirname(folder)
+    return shutil.disk_usage(folder).free < 50e6
+
+
 def run(command, what):
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
     if done.returncode == 0:
         return
+    if disk_is_full(os.path.join(ROOT, os.environ.get("VENV", ".venv"))):
+        raise Failed("%s: the disk is full; free about 5 GB, then repeat" % what)
     lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
     for sign, cause, remedy in REMEDIES:
         if any(sign in line for line in lines):
@@ -57,14 +70,26 @@ def install(group):
     stamp = os.path.join(venv, ".lock-" + group)
     if fresh(stamp, want):
         return
+    ours = not os.path.isdir(venv) or not os.path.exists(os.path.join(venv, "pyvenv.cfg"))
+    try:
+        fill(venv, group, lock)
+    except BaseException:
+        if ours:  # leave nothing half made behind
+            shutil.rmtree(venv, ignore_errors=True)
+        raise
+    with open(stamp, "w") as handle:
+        handle.write(want)
+
+
+def fill(venv, group, lock):
     python = os.path.join(venv, "bin", "python")
     if not os.path.exists(python):
-        print("setting up %s …" % os.path.relpath(venv, ROOT), flush=True)
+        say("setting up %s ..." % os.path.relpath(venv, ROOT))
         shutil.rmtree(venv, ignore_errors=True)
         run([sys.executable, "-m", "venv", venv], "creating the environment")
     pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--require-hashes", "--only-binary=:all:"]
     uv = os.path.join(venv, "bin", "uv")
-    print("installing the %s group of the lock …" % group, flush=True)
+    say("installing the %s group of the lock ..." % group)
     run(pip + ["-r", "requirements/bootstrap.txt"], "installing uv")
     os.environ.setdefault("UV_NATIVE_TLS", "1")
     run([uv, "pip", "install", "--quiet", "--python", python, "--require-hashes", "-r", lock], "installing " + group + ".txt")
@@ -73,8 +98,6 @@ def install(group):
             [uv, "pip", "install", "--quiet", "--python", python, "--no-deps", "--no-build-isolation", "-e", "."],
             "installing medcourse",
         )
-    with open(stamp, "w") as handle:
-        handle.write(want)
 
 
 def fresh(stamp, want):
