@@ -162,7 +162,8 @@ def test_module_says_what_it_is_for(module: str) -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_module_fits_on_a_few_screens(module: str) -> None:
-    assert len(MODULES[module].read_text(encoding="utf-8").splitlines()) <= 400
+    lines = MODULES[module].read_text(encoding="utf-8").count("\n")
+    assert lines <= 400
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if ">>> " in MODULES[name].read_text(encoding="utf-8")])
