@@ -19,10 +19,6 @@ MATHJAX_PARTS = ("tex-chtml.js", "output/chtml", "input/tex/extensions", "a11y",
 MATHJAX_PARTS += ("sre/mathmaps/base.json", "sre/mathmaps/nemeth.json", "ui")
 PLOT = "Plotly.newPlot"
 PLOTLY = "plotly.min.js"
-_ICON = re.compile(
-    r'(?:"(?P<quoted>[a-z0-9-]+)"|(?P<bare>[a-z][a-z0-9]*)):\[\d+,\d+,\[(?P<aliases>[^\]]*)\],"[0-9a-f]+",'
-    r'(?:"[^"]*"|\["[^"]*","[^"]*"\])\],?'
-)
 _CHINESE = re.compile(r"[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]*[\u4e00-\u9fff][\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]*")
 
 
@@ -32,7 +28,7 @@ def on_page(app: Sphinx, name: str, template: str, context: dict[str, Any], doct
     if PLOT in body:
         app.add_js_file(PLOTLY, loading_method="defer", priority=400)
         body = _after_scripts(body)
-    context["body"] = _with_language(_focusable_tables(_plain_summaries(body)))
+    context["body"] = _with_language(_plain_roles(body))
     _buttons(app, name, context)
 
 
@@ -44,16 +40,10 @@ def _after_scripts(body: str) -> str:
     )
 
 
-def _plain_summaries(body: str) -> str:
-    """A summary is named by its text; togglebutton's and MyST-NB's are empty or repeated."""
-    return body.replace('<summary aria-label="Toggle hidden content">', "<summary>")
-
-
-def _focusable_tables(body: str) -> str:
-    """Tables scroll inside a box of their own at phone width; the keyboard reaches the box."""
-    opened = '<div class="course-table" tabindex="0" role="region" aria-label="Table">'
-    body = re.sub(r"<div class=\"pst-scrollable-table-container\">(?=\s*<table)", "<div>", body)
-    return re.sub(r"<table\b.*?</table>", lambda m: f"{opened}{m[0]}</div>", body, flags=re.S)
+def _plain_roles(body: str) -> str:
+    """Without roles that are deprecated or wrong (the bibliography's), and without empty header cells (pandas')."""
+    body = body.replace(' role="doc-biblioentry"', "").replace('<div role="list" class="citation-list">', "<div>")
+    return re.sub(r"<th></th>", "<td></td>", body)
 
 
 def _with_language(body: str) -> str:
@@ -81,6 +71,10 @@ def _buttons(app: Sphinx, name: str, context: dict[str, Any]) -> None:
         if group.get("label") == "source-buttons" and source and name != "execution-times":
             edit = {"type": "link", "url": f"{url}/edit/{branch}/book/{name}.md", "text": "Suggest an edit"}
             group["buttons"].append(edit | {"icon": "fas fa-pencil", "tooltip": "Edit this page's source"})
+        if "fa-github" in str(group.get("icon")):  # of the brands' font, which would be loaded for one icon
+            group["icon"] = "fas fa-code-branch"
+            for button in group.get("buttons", []):
+                button["icon"] = button["icon"].replace("fab fa-github", "fas fa-code-branch")
     if source:
         printing = {"type": "javascript", "javascript": "window.print()", "icon": "fas fa-print"}
         buttons.append(printing | {"tooltip": "Print or save as PDF", "label": "print", "classes": "pst-navbar-icon"})
@@ -98,13 +92,14 @@ def on_finished(app: Sphinx, error: Exception | None) -> None:
         _copy(_package("plotly") / "package_data" / PLOTLY, static / PLOTLY)
     else:
         (static / PLOTLY).unlink(missing_ok=True)
-    scripts = [p.read_text("utf-8") for p in sorted(static.rglob("*.js")) if "theme" in p.name or p.name == "course.js"]
-    used = {icon for text in texts + scripts for icon in re.findall(r"\bfa-([a-z0-9-]+)", text)}
-    _shrink_icons(static / "scripts" / "fontawesome.js", used)
+    # The icons' font draws them: the theme's script, which draws them again, is 1.5 MB.
+    (static / "scripts" / "fontawesome.js").write_text("// icons are drawn by the font\n", "utf-8")
     for spare in static.rglob("*.map"):
         spare.unlink()
-    for spare in ("vendor", "locales"):
-        shutil.rmtree(static / spare, ignore_errors=True)
+    shutil.rmtree(static / "locales", ignore_errors=True)
+    for spare in (static / "vendor").rglob("*.*"):
+        if spare.is_file() and spare.name != "fa-solid-900.woff2":
+            spare.unlink()
 
 
 def _package(name: str) -> Path:
@@ -126,20 +121,6 @@ def _copy(source: Path, target: Path) -> None:
     if not target.exists() or target.stat().st_size != source.stat().st_size:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
-
-
-def _shrink_icons(path: Path, used: set[str]) -> None:
-    """Keep only the icons the pages use: 1.5 MB of Font Awesome become some 80 kB."""
-    theme = _package("pydata_sphinx_theme") / "theme" / "pydata_sphinx_theme" / "static" / "scripts" / path.name
-
-    def keep(match: re.Match[str]) -> str:
-        names = {match["quoted"] or match["bare"], *re.findall(r'"([a-z0-9-]+)"', match["aliases"])}
-        return match.group(0) if names & used else ""
-
-    text, count = _ICON.subn(keep, theme.read_text("utf-8"))
-    if count < 1000:
-        raise ExtensionError(f"only {count} icons were found in the theme's {path.name}; adapt tools/sphinx_course.py")
-    path.write_text(text, "utf-8")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -21,6 +21,7 @@ import yaml
 
 from tools.derive import SETUP_TAG, derived_elsewhere
 from tools.inserts import with_inserts
+from tools.lab import released_cells
 from tools.page import ROOT, Cell, Page, PageError, all_pages, notebook_path
 from tools.solutions import with_dropdowns, without_solutions
 
@@ -70,6 +71,8 @@ def _staged(page: Page, pages: list[Page], edition: str, root: Path) -> tuple[st
     if page.executable and not derived_elsewhere(page):
         page = _with_outputs(page, root)
     cells = with_inserts(page, pages).cells
+    if edition == "student" and derived_elsewhere(page):
+        cells = released_cells(cells, page.name)
     cells = without_solutions(page.name, cells) if edition == "student" else with_dropdowns(cells)
     cells = [_linked(cell, page.name, pages) for cell in cells]
     if not page.executable:
