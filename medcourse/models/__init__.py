@@ -1,0 +1,1 @@
+"""Keras models, built for any back end."""
