@@ -248,6 +248,16 @@ def test_workflow_is_sound(path: Path) -> None:
     assert workflow_faults(path.read_text("utf-8"), targets()) == []
 
 
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_scripts_in_workflows_parse(path: Path) -> None:
+    jobs = yaml.safe_load(path.read_text("utf-8"))["jobs"]
+    scripts = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
+    for script in scripts:
+        assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0, script
+        for code in re.findall(r"python3 - <<'END'\n(.*?)^END$", script, re.MULTILINE | re.DOTALL):
+            compile(code, path.name, "exec")
+
+
 def test_workflows_are_the_three() -> None:
     assert {path.stem for path in WORKFLOWS} == {"test", "weekly", "deploy"}
 
