@@ -44,7 +44,9 @@ def clone() -> dict[str, Any]:
         home.mkdir()
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(copy)], check=True)
         python = getattr(sys, "_base_executable", sys.executable)
-        took = seconds(["make", "book", f"PYTHON={python}"], copy, HOME=str(home), VENV=".venv", XDG_CACHE_HOME=str(home / "cache"))
+        took = seconds(
+            ["make", "book", f"PYTHON={python}"], copy, HOME=str(home), VENV=".venv", XDG_CACHE_HOME=str(home / "cache")
+        )
         size = sum(p.stat().st_size for p in (copy / ".venv").rglob("*") if p.is_file() and not p.is_symlink())
     return {"clean_clone_to_site_s": round(took, 1), "site_environment_mb": round(size / 1e6)}
 
@@ -62,7 +64,9 @@ def rebuild() -> dict[str, Any]:
         times = []
         for i in range(3):
             text = page.read_text("utf-8")
-            page.write_text(text.replace("## The question", f"One more sentence, the {i}th.\n\n## The question", 1), "utf-8")
+            page.write_text(
+                text.replace("## The question", f"One more sentence, the {i}th.\n\n## The question", 1), "utf-8"
+            )
             began = time.perf_counter()
             seconds([sys.executable, "-m", "tools.derive", "--page", "3-1-1"], ROOT, **environment)
             seconds(build, ROOT, **environment)
@@ -77,7 +81,9 @@ def pages() -> dict[str, Any]:
     names = {page.name for page in all_pages() if page.executable}
     return {
         "pages": {
-            name: {key: entry[key] for key in ("seconds", "memory_mib")} for name, entry in record.items() if name in names
+            name: {key: entry[key] for key in ("seconds", "memory_mib")}
+            for name, entry in record.items()
+            if name in names
         }
     }
 
@@ -87,7 +93,10 @@ def transfer() -> dict[str, Any]:
     from benchmarks.transfer import page_bytes
 
     sizes = page_bytes(ROOT / "_build" / "html")
-    return {"largest_page_mb": round(max(sizes.values()) / 1e6, 2), "page_kb": {k: round(v / 1e3) for k, v in sizes.items()}}
+    return {
+        "largest_page_mb": round(max(sizes.values()) / 1e6, 2),
+        "page_kb": {k: round(v / 1e3) for k, v in sizes.items()},
+    }
 
 
 def light() -> dict[str, Any]:
@@ -95,7 +104,11 @@ def light() -> dict[str, Any]:
     script = "import time; t = time.perf_counter(); import medcourse; print(time.perf_counter() - t)"
     times = [float(subprocess.check_output([sys.executable, "-c", script], text=True)) for _ in range(7)]
     loaded = subprocess.check_output(
-        [sys.executable, "-c", "import medcourse, sys; print(int('tensorflow' in sys.modules or 'keras' in sys.modules))"],
+        [
+            sys.executable,
+            "-c",
+            "import medcourse, sys; print(int('tensorflow' in sys.modules or 'keras' in sys.modules))",
+        ],
         text=True,
     )
     return {"import_medcourse_s": round(statistics.median(times), 4), "import_loads_tensorflow": bool(int(loaded))}

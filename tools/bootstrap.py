@@ -18,10 +18,18 @@ REMEDIES = (
     ("dns error", "the package index cannot be reached", "connect to the network (or set a proxy), then repeat"),
     ("error sending request", "the package index cannot be reached", "connect to the network, then repeat"),
     ("Failed to fetch", "the package index cannot be reached", "connect to the network (or set a proxy), then repeat"),
-    ("NewConnectionError", "the package index cannot be reached", "connect to the network (or set a proxy), then repeat"),
+    (
+        "NewConnectionError",
+        "the package index cannot be reached",
+        "connect to the network (or set a proxy), then repeat",
+    ),
     ("Temporary failure in name", "the package index cannot be reached", "connect to the network, then repeat"),
     ("No matching distribution", "the package index cannot be reached or lacks uv", "check network and proxy"),
-    ("ash mismatch", "a download does not match its hash in requirements/", "repeat; if it persists, tell the maintainers"),
+    (
+        "ash mismatch",
+        "a download does not match its hash in requirements/",
+        "repeat; if it persists, tell the maintainers",
+    ),
     ("ensurepip", "Python's venv module is incomplete", "install it (Debian: apt-get install python3-venv)"),
     ("No module named venv", "Python's venv module is missing", "install it (Debian: apt-get install python3-venv)"),
 )
@@ -43,7 +51,9 @@ def disk_is_full(folder):
 
 
 def run(command, what):
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
+    done = subprocess.run(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, check=False
+    )
     if done.returncode == 0:
         return
     if disk_is_full(os.path.join(ROOT, os.environ.get("VENV", ".venv"))):
@@ -87,12 +97,24 @@ def fill(venv, group, lock):
         say("setting up %s ..." % os.path.relpath(venv, ROOT))
         shutil.rmtree(venv, ignore_errors=True)
         run([sys.executable, "-m", "venv", venv], "creating the environment")
-    pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--require-hashes", "--only-binary=:all:"]
+    pip = [
+        python,
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "install",
+        "--quiet",
+        "--require-hashes",
+        "--only-binary=:all:",
+    ]
     uv = os.path.join(venv, "bin", "uv")
     say("installing the %s group of the lock ..." % group)
     run(pip + ["-r", "requirements/bootstrap.txt"], "installing uv")
     os.environ.setdefault("UV_NATIVE_TLS", "1")
-    run([uv, "pip", "install", "--quiet", "--python", python, "--require-hashes", "-r", lock], "installing " + group + ".txt")
+    run(
+        [uv, "pip", "install", "--quiet", "--python", python, "--require-hashes", "-r", lock],
+        "installing " + group + ".txt",
+    )
     if group == "all":
         run(
             [uv, "pip", "install", "--quiet", "--python", python, "--no-deps", "--no-build-isolation", "-e", "."],

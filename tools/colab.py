@@ -32,7 +32,12 @@ def python_313() -> str | None:
     candidates = [os.environ.get("COLAB_PYTHON"), *map(str, reversed(pyenv)), shutil.which("python3.13")]
     for candidate in filter(None, candidates):
         try:
-            probe = subprocess.run([candidate, "-c", "import sys; print(sys.version_info[:2])"], capture_output=True, text=True, check=False)
+            probe = subprocess.run(
+                [candidate, "-c", "import sys; print(sys.version_info[:2])"],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
         except OSError:
             continue
         if probe.stdout.strip() == "(3, 13)":
@@ -57,7 +62,10 @@ def set_up(python: str) -> None:
     _uv(["pip", "sync", *inside, "--require-hashes", "requirements/colab.txt"], "installing Colab's list")
     _uv(["pip", "install", *inside, "--no-deps", *colab_pins()], "installing what the set-up cell adds")
     with tempfile.TemporaryDirectory() as folder:
-        _uv(["build", "--quiet", "--wheel", "--no-build-isolation", "--python", sys.executable, "-o", folder], "building the wheel")
+        _uv(
+            ["build", "--quiet", "--wheel", "--no-build-isolation", "--python", sys.executable, "-o", folder],
+            "building the wheel",
+        )
         wheel = next(Path(folder).glob("*.whl"))
         _uv(["pip", "install", *inside, "--no-deps", str(wheel)], "installing medcourse")
 

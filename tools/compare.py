@@ -105,8 +105,10 @@ def _bundle(a: Any, b: Any, tolerance: Tolerance) -> list[str]:
 
 
 def _close(x: float, y: float, tolerance: Tolerance) -> bool:
-    return x == y or (math.isnan(x) and math.isnan(y)) or math.isclose(
-        x, y, rel_tol=tolerance.relative, abs_tol=tolerance.absolute
+    return (
+        x == y
+        or (math.isnan(x) and math.isnan(y))
+        or math.isclose(x, y, rel_tol=tolerance.relative, abs_tol=tolerance.absolute)
     )
 
 
@@ -115,7 +117,9 @@ def _text(a: str, b: str, tolerance: Tolerance, where: str) -> list[str]:
         return []
     a, b = (_TYPED_ARRAY.sub(_typed_array, _ADDRESS.sub("0x…", text)) for text in (_joined(a), _joined(b)))
     words = [NUMBER.split(text) for text in (a, b)]
-    squeezed = [[" ".join(re.sub(r"[-─]+", "-", w).split()) for w in part] for part in words]  # columns move with digits
+    squeezed = [
+        [" ".join(re.sub(r"[-─]+", "-", w).split()) for w in part] for part in words
+    ]  # columns move with digits
     if squeezed[0] != squeezed[1]:
         return [f"{where}: stored {_first_difference(a, b)!r}, now {_first_difference(b, a)!r}"]
     for x, y in zip(NUMBER.findall(a), NUMBER.findall(b), strict=True):
@@ -156,7 +160,9 @@ def _json(a: Any, b: Any, tolerance: Tolerance, where: str) -> list[str]:
     if isinstance(a, list) and isinstance(b, list):
         if len(a) != len(b):
             return [f"{where}: stored {len(a)} items, now {len(b)}"]
-        return [line for i, (x, y) in enumerate(zip(a, b, strict=True)) for line in _json(x, y, tolerance, f"{where}[{i}]")][:3]
+        return [
+            line for i, (x, y) in enumerate(zip(a, b, strict=True)) for line in _json(x, y, tolerance, f"{where}[{i}]")
+        ][:3]
     numbers = (int, float)
     if isinstance(a, numbers) and isinstance(b, numbers) and not isinstance(a, bool):
         return [] if _close(float(a), float(b), tolerance) else [f"{where}: stored {a}, now {b}"]

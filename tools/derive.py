@@ -68,7 +68,8 @@ def setup_cell(root: Path = ROOT) -> NotebookNode:
 
 def _cell(kind: str, source: str, metadata: dict[str, Any]) -> NotebookNode:
     make = nbformat.v4.new_code_cell if kind == "code" else nbformat.v4.new_markdown_cell
-    return make(source=source, metadata=metadata)
+    cell: NotebookNode = make(source=source, metadata=metadata)  # type: ignore[no-untyped-call]
+    return cell
 
 
 @cache
@@ -122,12 +123,14 @@ def derive(page: Page, pages: list[Page], root: Path = ROOT) -> NotebookNode:
     if context.in_solution:
         raise PageError(f"{page.name}: a solution-start is never closed by solution-end")
     if cells and cells[0].cell_type == "markdown":
-        links = f"[Read this page on the site]({repo.site}/{page.name}.html) · [Open it in Colab]({repo.colab(page.name)})"
+        links = (
+            f"[Read this page on the site]({repo.site}/{page.name}.html) · [Open it in Colab]({repo.colab(page.name)})"
+        )
         head, _, rest = cells[0].source.partition("\n")
         cells[0].source = f"{head}\n\n{links}\n{rest}"
     for i, made in enumerate(cells):
         made["id"] = f"cell-{i:03d}"
-    notebook = nbformat.v4.new_notebook(cells=cells)
+    notebook: NotebookNode = nbformat.v4.new_notebook(cells=cells)
     notebook.metadata = nbformat.from_dict(METADATA)
     return notebook
 
@@ -151,18 +154,20 @@ def keep_outputs(notebook: NotebookNode, stored: NotebookNode) -> NotebookNode:
 
 def text_of(notebook: NotebookNode) -> str:
     """The notebook as it is stored."""
-    return nbformat.writes(notebook, indent=1, ensure_ascii=False) + "\n"
+    text: str = nbformat.writes(notebook, indent=1, ensure_ascii=False)
+    return text + "\n"
 
 
 def read_notebook(path: Path) -> NotebookNode:
     """A stored notebook; a file that is none is a PageError."""
     try:
-        return nbformat.read(path, as_version=4)
+        notebook: NotebookNode = nbformat.read(path, as_version=4)
     except FileNotFoundError:
         raise PageError(f"{path.name}: no notebook; run `make notebooks`") from None
     except Exception as error:  # nbformat raises many kinds
         line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise PageError(f"{path.name}: not a notebook ({line}); delete it and run `make notebooks`") from None
+    return notebook
 
 
 def write_aside(path: Path, text: str) -> bool:
@@ -176,7 +181,9 @@ def write_aside(path: Path, text: str) -> bool:
         aside.replace(path)
     except OSError as error:
         aside.unlink(missing_ok=True)
-        raise PageError(f"{path.name}: cannot be written ({error.strerror}); free some disk space, then repeat") from None
+        raise PageError(
+            f"{path.name}: cannot be written ({error.strerror}); free some disk space, then repeat"
+        ) from None
     return True
 
 

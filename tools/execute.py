@@ -75,7 +75,9 @@ def execute(folder: str, notebook_text: str, seed: int | None, kernel: str = "py
             tail = log.read().decode(errors="replace").strip().splitlines()[-1:]
             return {"error": f"the kernel died (out of memory?) {' '.join(tail)}".rstrip()}
     seconds = time.perf_counter() - began
-    imported = json.loads("".join(out["text"] for out in notebook.cells.pop().outputs if out["output_type"] == "stream"))
+    imported = json.loads(
+        "".join(out["text"] for out in notebook.cells.pop().outputs if out["output_type"] == "stream")
+    )
     return {
         "notebook": nbformat.writes(notebook),
         "seconds": round(seconds, 1),

@@ -17,7 +17,7 @@ from tools.page import ROOT, PageError
 # PyTorch is named at one version, so that pip and not uv finds the CPU build where a machine offers one.
 PINS = {"gpu": "tensorflow[and-cuda]=={tensorflow}", "torch": "torch==2.13.0", "jax": "jax>=0.7"}
 CHECK = {
-    "gpu": "import tensorflow as tf; n = len(tf.config.list_physical_devices('GPU')); print(f'TensorFlow sees {n} GPU')",
+    "gpu": "import tensorflow as tf; print('GPUs:', len(tf.config.list_physical_devices('GPU')))",
     "torch": "import torch; print('PyTorch', torch.__version__, 'CUDA' if torch.cuda.is_available() else 'CPU')",
     "jax": "import jax; print('JAX', jax.__version__, jax.devices()[0].platform)",
 }
@@ -30,7 +30,17 @@ def main() -> int:
             raise PageError(f"extra {name!r} is unknown; choose one of {', '.join(PINS)}")
         pin = PINS[name].format(tensorflow=version("tensorflow"))
         constraints = _constraints()
-        command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "-q", "-c", str(constraints), pin]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "--disable-pip-version-check",
+            "install",
+            "-q",
+            "-c",
+            str(constraints),
+            pin,
+        ]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         if done.returncode:
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]

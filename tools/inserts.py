@@ -36,7 +36,10 @@ def objectives_box(page: Page, pages: list[Page]) -> str:
     facts = []
     if course.get("minutes"):
         minutes = course["minutes"]
-        facts.append("**Minutes:** " + ", ".join(f"{name} {minutes[name]}" for name in ("read", "run", "exercise") if name in minutes))
+        facts.append(
+            "**Minutes:** "
+            + ", ".join(f"{name} {minutes[name]}" for name in ("read", "run", "exercise") if name in minutes)
+        )
     if course.get("needs"):
         facts.append("**Needs:** " + ", ".join(_section_link(page, str(need), pages) for need in course["needs"]))
     if course.get("level"):

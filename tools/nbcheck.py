@@ -34,6 +34,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore::pytest.PytestDeprecationWarning:nbval")
 
 
-def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
     """A released lab holds unsolved tasks: tests/book/test_lab.py grades it instead."""
     return True if collection_path.name == "lab.ipynb" else None

@@ -72,13 +72,15 @@ def read_page(path: Path, root: Path = ROOT) -> Page:
     except (OSError, UnicodeDecodeError) as error:
         raise PageError(f"{name}: cannot be read as UTF-8 text ({error}); save the page as UTF-8") from None
     match = FRONT_MATTER.match(text)
-    head = {}
+    head: dict[str, Any] = {}
     if match:
         try:
             head = yaml.safe_load(match.group(1)) or {}
         except yaml.YAMLError as error:
             line = str(error).splitlines()[0]
-            raise PageError(f"{name}: front matter is not YAML ({line}); mend the block between the --- lines") from None
+            raise PageError(
+                f"{name}: front matter is not YAML ({line}); mend the block between the --- lines"
+            ) from None
     if "```{code-cell}" in text and "kernelspec" not in head:
         raise PageError(f"{name}: has code cells but no kernelspec; copy jupytext and kernelspec from another page")
     if "kernelspec" in head:
@@ -157,7 +159,7 @@ def faults(page: Page) -> list[str]:
         found.append("course.minutes needs the numbers read, run and exercise")
     if course.get("level") not in LEVELS:
         found.append(f"course.level is {course.get('level')!r}: one of {', '.join(sorted(LEVELS))}")
-    for key in ("needs", "data"):
-        if not isinstance(course.get(key), list):
-            found.append(f"course.{key} must be a list (it may be empty)")
-    return found
+    lists = ("needs", "data")
+    return found + [
+        f"course.{key} must be a list (it may be empty)" for key in lists if not isinstance(course.get(key), list)
+    ]

@@ -55,7 +55,9 @@ def to_plain(source: str, context: Context) -> str:
             if match["name"] in {"solution-start", "solution-end"}:
                 starts = match["name"] == "solution-start"
                 if starts == context.in_solution:
-                    raise PageError(f"{context.page}: {match['name']} {'inside a solution' if starts else 'without solution-start'}")
+                    raise PageError(
+                        f"{context.page}: {match['name']} {'inside a solution' if starts else 'without solution-start'}"
+                    )
                 context.in_solution = starts
                 parts.append(("Solution" if starts else "", []))
             else:
@@ -69,7 +71,9 @@ def to_plain(source: str, context: Context) -> str:
                 parts[-1][1].append(line)
             i += 1
     texts = [(summary, _inline_all(part, context).strip("\n")) for summary, part in parts]
-    folded = [f"<details><summary>{s}</summary>\n\n{text}\n\n</details>" if s else text for s, text in texts if text.strip()]
+    folded = [
+        f"<details><summary>{s}</summary>\n\n{text}\n\n</details>" if s else text for s, text in texts if text.strip()
+    ]
     return re.sub(r"\n{3,}", "\n\n", "\n\n".join(folded)).strip("\n")
 
 

@@ -11,9 +11,8 @@ import os
 import subprocess
 import sys
 import time
-import xml.etree.ElementTree as ElementTree
+import xml.etree.ElementTree as ET
 from dataclasses import dataclass
-from pathlib import Path
 
 from tools.page import ROOT
 
@@ -53,7 +52,7 @@ def pytest_run(name: str, arguments: list[str]) -> Totals:
     done = subprocess.run([*PYTEST, f"--junit-xml={report}", *arguments], cwd=ROOT, check=False)
     totals = Totals()
     if report.exists():
-        for suite in ElementTree.parse(report).getroot().iter("testsuite"):
+        for suite in ET.parse(report).getroot().iter("testsuite"):  # noqa: S314
             count = {key: int(suite.get(key, "0")) for key in ("tests", "failures", "errors", "skipped")}
             bad = count["failures"] + count["errors"]
             totals.add(Totals(count["tests"] - bad - count["skipped"], bad, count["skipped"]))

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-PAGE = '''---
+PAGE = """---
 jupytext:
   text_representation: {extension: .md, format_name: myst}
 kernelspec: {name: python3, display_name: Python 3, language: python}
@@ -75,7 +75,7 @@ print(2 / 1)
 
 ```{solution-end}
 ```
-'''
+"""
 
 
 def make_small_book(folder: Path) -> Path:

@@ -155,7 +155,9 @@ def test_left_over_myst(book: Path, myst: str) -> None:
 def test_ignored_without_a_reason_and_unknown_options(book: Path) -> None:
     page = only_page(book)
     for options, message in (("ignore: x", "needs a reason"), ("tolerence: 0.1", "not a cell option")):
-        page.path.write_text(page.text.replace("tags: [parameters]", f"tags: [parameters]\ncourse: {{{options}}}"), "utf-8")
+        page.path.write_text(
+            page.text.replace("tags: [parameters]", f"tags: [parameters]\ncourse: {{{options}}}"), "utf-8"
+        )
         changed = only_page(book)
         notebook = keep_outputs(derive(changed, all_pages(book), book), read_notebook(notebook_path(changed, book)))
         write_aside(notebook_path(changed, book), text_of(notebook))
@@ -310,7 +312,7 @@ def test_no_disk_leaves_the_old_notebook_whole(book: Path, monkeypatch: pytest.M
         raise OSError(28, os.strerror(28))
 
     monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(PageError, match="No space left on device.*free some disk space"):
+    with pytest.raises(PageError, match=r"No space left on device.*free some disk space"):
         write_aside(path, "new")
     monkeypatch.undo()
     assert path.read_bytes() == before
@@ -338,7 +340,12 @@ def test_the_verb_reports_faults_in_one_line(book: Path) -> None:
         (["--seed", "many"], "notebooks: SEED='many' is no seed"),
     ):
         done = subprocess.run(
-            [sys.executable, "-m", "tools.run", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+            [sys.executable, "-m", "tools.run", *arguments],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 1
         assert done.stderr.startswith(message)
@@ -360,7 +367,7 @@ def test_only_what_changed_is_run(book: Path) -> None:
         return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
 
     for name in ("medcourse",):  # the record hashes the package's modules where the book lies
-        os.symlink(ROOT / name, book / name)
+        (book / name).symlink_to(ROOT / name)
     verb()
     assert "every notebook is fresh" in verb()
     page = only_page(book)

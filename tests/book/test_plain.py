@@ -79,7 +79,7 @@ def test_equations_are_numbered_and_referred_to() -> None:
 
 
 def test_code_is_left_alone() -> None:
-    source = "`{term}` and `` {cite:p}`x` ``\n\n```python\nf\"{name}`x`\"  # [a](b.md)\n```"
+    source = '`{term}` and `` {cite:p}`x` ``\n\n```python\nf"{name}`x`"  # [a](b.md)\n```'
     assert plain(source) == source
 
 

@@ -16,7 +16,8 @@ SCRIPT = ROOT / "tools" / "bootstrap.py"
 
 def bootstrap(venv: Path, *, code: str = "pass", **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the script as `make` does, after `code` changed what it finds."""
-    runner = f"import sys, runpy; {code}; sys.argv = ['bootstrap.py', 'site']; runpy.run_path({str(SCRIPT)!r}, run_name='__main__')"
+    runner = f"import sys, runpy; {code}; sys.argv = ['bootstrap.py', 'site']; "
+    runner += f"runpy.run_path({str(SCRIPT)!r}, run_name='__main__')"
     return subprocess.run(
         [sys.executable, "-c", runner],
         env={**os.environ, "VENV": str(venv), **environment},
@@ -68,7 +69,9 @@ def test_no_network(tmp_path: Path) -> None:
 def test_no_disk(tmp_path: Path) -> None:
     small = tmp_path / "small"
     small.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(small)], capture_output=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(small)], capture_output=True, check=False
+    )
     if mounted.returncode:
         pytest.skip("a small file system needs the right to mount one")
     try:
@@ -99,7 +102,9 @@ def test_make_help_lists_every_verb() -> None:
     assert verbs <= set(text.split(".PHONY:")[1].split("\n")[0].split())
 
 
-@pytest.mark.parametrize(("verb", "message"), [("grade", "grade: name the folder"), ("fork", "fork: name your repository")])
+@pytest.mark.parametrize(
+    ("verb", "message"), [("grade", "grade: name the folder"), ("fork", "fork: name your repository")]
+)
 def test_verbs_without_their_argument_say_what_is_missing(verb: str, message: str) -> None:
     done = subprocess.run(["make", verb, f"VENV={sys.prefix}"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode

@@ -24,7 +24,9 @@ def test_page_is_whole(page) -> None:
 
 
 def test_notebooks_are_just_those_of_pages() -> None:
-    stored = {p.relative_to(ROOT / "notebooks").with_suffix("").as_posix() for p in (ROOT / "notebooks").rglob("*.ipynb")}
+    stored = {
+        p.relative_to(ROOT / "notebooks").with_suffix("").as_posix() for p in (ROOT / "notebooks").rglob("*.ipynb")
+    }
     stored = {name for name in stored if ".ipynb_checkpoints" not in name}
     assert stored == {page.name for page in PAGES if page.executable}
 
@@ -107,7 +109,9 @@ def test_both_locks_hold_hashes_and_the_same_versions_and_name_no_host() -> None
 
 
 def test_no_machine_path_or_package_host_is_tracked() -> None:
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split(
+        "\n"
+    )
     hosts = ["pypi" + ".org", "files." + "pythonhosted", "registry.npm" + "js", "deb.deb" + "ian.org", "/opt/" + "pypi"]
     paths = ["/work/" + "main", "/work/" + "shared", "/root/" + "."]
     for name in filter(None, tracked):
