@@ -227,7 +227,7 @@ def _messages(notebook: NotebookNode, timeout: int) -> list[str]:
 
 
 def _said(error: NotebookNode, timeout: int) -> str:
-    if error.ename == TIMEOUT:
+    if error.ename in (TIMEOUT, "KeyboardInterrupt"):
         return f"ran longer than {timeout} s; look for a loop that never ends"
     if error.ename == "NotImplementedError":
         return "not answered"

@@ -239,7 +239,7 @@ def graded(
         (work / name / "lab.ipynb").write_text(text, "latin-1")
     table = work / "grades.csv"
     done = subprocess.run(
-        [sys.executable, "-m", "tools.assignments", "grade", str(work), "--csv", str(table), "--timeout", "20"],
+        [sys.executable, "-m", "tools.assignments", "grade", str(work), "--csv", str(table), "--timeout", "30"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -313,7 +313,7 @@ def test_hard_coded_answers_are_caught_by_hidden_checks(graded: dict[str, dict[s
 
 def test_an_endless_loop_costs_its_own_task(graded: dict[str, dict[str, str]]) -> None:
     assert picked(graded["loop"]) == expected(task_3=0)
-    assert graded["loop"]["messages"] == "task-3: ran longer than 20 s; look for a loop that never ends"
+    assert graded["loop"]["messages"] == "task-3: ran longer than 30 s; look for a loop that never ends"
 
 
 def test_code_that_ends_the_kernel_costs_its_own_task(graded: dict[str, dict[str, str]]) -> None:
