@@ -44,7 +44,7 @@ COLOURS: Mapping[str, str] = MappingProxyType(
 Source: Wong B, Points of view: Color blindness, Nature Methods 2011;8:441, doi 10.1038/nmeth.1618.
 """
 
-_DPI = 144  # stored finer than shown, so that dense screens and zoomed pages stay sharp
+_DPI = 112  # stored a little finer than shown; a notebook of pictures stays below its limit of size
 _CSS_DPI = 96  # pixels of the browser per inch
 _shown: Counter[str] = Counter()  # Plotly names given in this process, so that none is given twice
 
@@ -69,7 +69,7 @@ def show(figure: Any, *, alt: str) -> None:
 
     Notes
     -----
-    Taught in: How to use this book. A Matplotlib figure is stored at 144 dots per inch on white and shown at
+    Taught in: How to use this book. A Matplotlib figure is stored at 112 dots per inch on white and shown at
     its size in inches. A Plotly figure does not start to play by itself, and in Colab goes through Colab's
     own renderer.
 
@@ -292,6 +292,18 @@ def _png(figure: Figure) -> bytes:
         )
     finally:
         plt.close(figure)
+    return _smaller(buffer.getvalue())
+
+
+def _smaller(png: bytes) -> bytes:
+    """The same picture, with a palette where 256 colours hold it exactly, which grey images allow."""
+    from PIL import Image
+
+    image = Image.open(io.BytesIO(png)).convert("RGB")
+    if image.getcolors(256) is not None:
+        image = image.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    buffer = io.BytesIO()
+    image.save(buffer, format="png", optimize=True)
     return buffer.getvalue()
 
 

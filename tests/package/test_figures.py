@@ -68,9 +68,9 @@ def test_show_stores_picture_text_and_size(shown: list[Any]) -> None:
     assert not shown
     assert bundle["text/plain"] == f"[figure] {ALT}"
     assert metadata == {"image/png": {"alt": ALT, "width": metadata["image/png"]["width"]}}
-    # Shown at its size in inches (96 CSS pixels each), stored with 1.5 times as many pixels.
+    # Shown at its size in inches (96 CSS pixels each), stored with 112/96 times as many pixels.
     pixels = picture(bundle["image/png"])
-    assert pixels.shape[1] == pytest.approx(1.5 * metadata["image/png"]["width"], abs=1)
+    assert pixels.shape[1] == pytest.approx(112 / 96 * metadata["image/png"]["width"], abs=1)
     assert metadata["image/png"]["width"] < 5.3 * 96
     assert not plt.fignum_exists(figure.number), "an open figure would be displayed a second time"
 
@@ -213,7 +213,7 @@ def test_image_row_draws_true_proportions() -> None:
     inside = (image == BLACK).all(axis=2)
     rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
     assert np.ptp(rows) / np.ptp(columns) == pytest.approx(40 / 30, rel=0.01)
-    assert np.ptp(rows) == pytest.approx(2.8 * 144, rel=0.05)
+    assert np.ptp(rows) == pytest.approx(2.8 * 112, rel=0.05)
 
 
 def test_image_row_gives_all_images_one_height() -> None:
@@ -343,3 +343,19 @@ def test_colours_are_okabe_and_itos() -> None:
     assert set(COLOURS.values()) == reference
     with pytest.raises(TypeError):
         COLOURS["blue"] = "#0000FF"  # type: ignore[index]
+
+
+def test_a_grey_picture_is_stored_with_a_palette_and_loses_nothing() -> None:
+    from PIL import Image
+
+    from medcourse.figures import _smaller
+
+    rng = np.random.default_rng(0)
+    grey = np.repeat(rng.integers(0, 256, (40, 50, 1), dtype=np.uint8), 3, axis=2)
+    many = rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    for pixels, mode in ((grey, "P"), (many, "RGB")):
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, format="png")
+        stored = Image.open(io.BytesIO(_smaller(buffer.getvalue())))
+        assert stored.mode == mode
+        np.testing.assert_array_equal(np.asarray(stored.convert("RGB")), pixels)
