@@ -49,7 +49,7 @@ def test_convolutions_of_one_shape_start_differently() -> None:
 def test_flips_mirror_in_training_only_and_can_be_left_out() -> None:
     model = cnn.build((16, 16, 1), filters=(4, 4), seed=0)
     patches = np.random.default_rng(0).normal(size=(8, 16, 16, 1)).astype(np.float32)
-    flips = keras.Model(model.inputs, model.get_layer("flips").output)
+    flips = model.get_layer("flips")
     still = keras.ops.convert_to_numpy(flips(patches, training=False))
     np.testing.assert_array_equal(still, patches)
     moved = keras.ops.convert_to_numpy(flips(patches, training=True))

@@ -27,7 +27,7 @@ def test_overfits_sixteen_images_with_random_labels() -> None:
     x, _ = patches(16)
     y = np.random.default_rng(1).permutation(np.repeat([0, 1], 8))
     model = tiny(normalisation="group")
-    history = fit(model, x, y, validation=(x, y), epochs=80, batch_size=16, learning_rate=1e-2)
+    history = fit(model, x, y, validation=(x, y), epochs=200, batch_size=16, learning_rate=2e-2)
     assert history["val_loss"][-1] < 0.1
     probability = model.predict(x, verbose=0).ravel()
     np.testing.assert_array_equal(probability > 0.5, y == 1)
