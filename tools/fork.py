@@ -49,7 +49,8 @@ def fork(url: str, *, branch: str | None = None, root: Path = ROOT) -> list[Path
         except UnicodeDecodeError:
             continue
         except OSError as error:
-            raise PageError(f"{path.relative_to(root)}: cannot be read ({error.strerror}); mend its permissions") from None
+            name = path.relative_to(root)
+            raise PageError(f"{name}: cannot be read ({error.strerror}); mend its permissions") from None
         after = renamed(text, old, new)
         if path == root / "_config.yml":
             after = re.sub(rf"^(  branch:\s*){re.escape(old.branch)}\b", rf"\g<1>{new.branch}", after, flags=re.M)
@@ -61,7 +62,8 @@ def fork(url: str, *, branch: str | None = None, root: Path = ROOT) -> list[Path
 def renamed(text: str, old: Repository, new: Repository) -> str:
     """The text with the old repository's addresses made the new one's; the package keeps its name."""
     pair = rf"(?<![\w.-]){re.escape(old.owner)}/{re.escape(old.name)}(?:\.git)?(?![\w-])"
-    text = re.sub(rf"(git clone [^\n]*?{pair}[^\n]*?(?:\n\s*|&&\s*|;\s*)cd ){re.escape(old.name)}\b", rf"\g<1>{new.name}", text)
+    clone = rf"(git clone [^\n]*?{pair}[^\n]*?(?:\n\s*|&&\s*|;\s*)cd ){re.escape(old.name)}\b"
+    text = re.sub(clone, rf"\g<1>{new.name}", text)
     text = re.sub(re.escape(old.site) + r"(?![\w-])", new.site, text, flags=re.I)
     text = re.sub(pair, f"{new.owner}/{new.name}", text, flags=re.I)
     if new.branch != old.branch:

@@ -80,9 +80,13 @@ def _publish(built: Path, site: Path) -> Path:
 
     try:
         shutil.copytree(built, aside, ignore=unused)
-    except (OSError, shutil.Error) as error:
+    except shutil.Error as error:  # copytree gathers the faults of single files
         shutil.rmtree(aside, ignore_errors=True)
-        raise error if not isinstance(error, shutil.Error) else OSError(errno.ENOSPC, str(error.args[0][0][2])) from None
+        full = "No space left" in str(error)
+        raise OSError(errno.ENOSPC if full else errno.EIO, "the site cannot be copied", str(aside)) from None
+    except OSError:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
     if site.exists():
         site.rename(old)
     aside.rename(site)
@@ -96,10 +100,11 @@ def _clear(warnings: list[str], source: Path, root: Path) -> str:
     for line in warnings:
         if re.match(r"\s*(build finished|Traceback|File |The full traceback|To report)", line):
             continue
-        line = line.replace(f"{source}/", "book/").replace(f"{root}/", "")
-        line = re.sub(r"\.ipynb(?=[: ])", ".md", line, count=1)
+        said = line.replace(f"{source}/", "book/").replace(f"{root}/", "")
+        said = re.sub(r"\.ipynb(?=[: ])", ".md", said, count=1)
         # MyST-NB counts 10000 lines to a cell
-        lines.append(re.sub(r"(?<=\.md:)(\d+)(\d{4})(?=:)", lambda m: f" cell {m[1]}, line {int(m[2])}", line, count=1))
+        said = re.sub(r"(?<=\.md:)(\d+)(\d{4})(?=:)", lambda m: f" cell {m[1]}, line {int(m[2])}", said, count=1)
+        lines.append(re.sub(r"(?<=\.md:)(\d+)(?=:)", r" line \1 of the staged page", said, count=1))
     return "\n".join(lines)
 
 

@@ -51,7 +51,8 @@ def with_dropdowns(cells: list[Cell]) -> list[Cell]:
 def _stripped(name: str, text: str, gated: bool) -> tuple[str, bool]:
     """Text without what the student edition lacks, and whether a gate is still open at its end."""
     out: list[str] = []
-    for kind, directive, block in _blocks(name, text):
+    for kind, directive, found in _blocks(name, text):
+        block = found
         if kind == "line":
             if not gated and _HIDDEN.match(block[0]):
                 raise PageError(f"{name}: a solution is left at '{block[0].strip()}'; let it begin its own line")
@@ -79,9 +80,8 @@ def _stripped(name: str, text: str, gated: bool) -> tuple[str, bool]:
 def _folded(text: str) -> str:
     out: list[str] = []
     for kind, directive, block in _blocks("", text):
-        if kind == "fence" and (directive in ("solution", "solution-start") or _is_teaching_note(block)):
-            block = _with_class(block, "dropdown")
-        out += block
+        fold = kind == "fence" and (directive in ("solution", "solution-start") or _is_teaching_note(block))
+        out += _with_class(block, "dropdown") if fold else block
     return "\n".join(out)
 
 

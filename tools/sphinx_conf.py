@@ -14,6 +14,8 @@ from tools.page import ROOT, PageError
 
 # sphinx-thebe fails on every page and names another host; sphinx-comments and intersphinx are of use only online.
 NOT_WANTED = {"sphinx_thebe", "sphinx_comments", "sphinx.ext.intersphinx", "sphinx_jupyterbook_latex"}
+# MyST-NB knows what each builder can show, except for the one that extracts text for translators.
+SHOWN = ("text/html", "image/svg+xml", "image/png", "image/jpeg", "image/gif", "text/plain")
 
 
 def text(edition: str, root: Path, staged: Path) -> str:
@@ -33,6 +35,7 @@ def text(edition: str, root: Path, staged: Path) -> str:
     config["extensions"] = [name for name in config["extensions"] if name not in NOT_WANTED] + ["tools.sphinx_course"]
     config["html_css_files"] = sorted(set(config.get("html_css_files", [])))
     config["html_js_files"] = [(name, {"defer": "defer"}) for name in sorted(set(config.get("html_js_files", [])))]
+    config["nb_mime_priority_overrides"] = [("gettext", kind, i) for i, kind in enumerate(SHOWN)]
     config["use_jupyterbook_latex"] = False
     config["course_edition"] = edition
     options: dict[str, Any] = config["html_theme_options"]

@@ -15,14 +15,15 @@ from sphinx.errors import ExtensionError
 
 MATHJAX = "sphinx-mathjax-offline"
 # What the browser may ask for; the package's 24 MB hold every build of MathJax.
-MATHJAX_PARTS = ("tex-chtml.js", "output/chtml", "input/tex/extensions", "a11y", "sre/mathmaps/en.json")
-MATHJAX_PARTS += ("sre/mathmaps/base.json", "sre/mathmaps/nemeth.json", "ui")
+MATHJAX_PARTS = ["tex-chtml.js", "output/chtml", "input/tex/extensions", "a11y", "ui"]
+MATHJAX_PARTS += ["sre/mathmaps/base.json", "sre/mathmaps/en.json", "sre/mathmaps/nemeth.json"]
 PLOT = "Plotly.newPlot"
 PLOTLY = "plotly.min.js"
-_CHINESE = re.compile(r"[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]*[\u4e00-\u9fff][\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]*")
+_CJK = r"[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]*"
+_CHINESE = re.compile(rf"{_CJK}[\u4e00-\u9fff]{_CJK}")
 
 
-def on_page(app: Sphinx, name: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+def on_page(app: Sphinx, name: str, _template: str, context: dict[str, Any], _doctree: Any) -> None:
     """Mend one page's HTML and buttons; add plotly.js only where something is plotted."""
     body = context.get("body") or ""
     if PLOT in body:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import posixpath
 import re
 import sys
@@ -77,7 +76,7 @@ def _staged(page: Page, pages: list[Page], edition: str, root: Path) -> tuple[st
     cells = [_linked(cell, page.name, pages) for cell in cells]
     if not page.executable:
         return ".md", "\n\n".join(cell.source for cell in cells).rstrip() + "\n"
-    return ".ipynb", _notebook(page, cells)
+    return ".ipynb", _notebook(cells)
 
 
 def _with_outputs(page: Page, root: Path) -> Page:
@@ -111,7 +110,8 @@ def _with_output(name: str, number: int, cell: Cell, stored: dict[str, Any]) -> 
     """The cell with its outputs, trimmed to what a static page shows, and its picture's alternative text."""
     outputs: list[dict[str, Any]] = []
     alts: list[dict[str, Any]] = []
-    for output in stored.get("outputs", []):
+    for found in stored.get("outputs", []):
+        output = found
         data = output.get("data", {})
         picture = next((kind for kind in PICTURES if kind in data), None)
         if picture is not None:
@@ -153,7 +153,7 @@ def _linked(cell: Cell, name: str, pages: list[Page]) -> Cell:
     return replace(cell, source=re.sub(r"\]\(<?([\w./-]+)\.md\b", follow, cell.source))
 
 
-def _notebook(page: Page, cells: list[Cell]) -> str:
+def _notebook(cells: list[Cell]) -> str:
     out: list[dict[str, Any]] = []
     for i, cell in enumerate(cells):
         metadata = {k: v for k, v in cell.metadata.items() if k not in ("outputs", "count")}
@@ -192,7 +192,7 @@ def _toc(pages: list[Page], has_times: bool, root: Path) -> bytes:
     names = {page.name for page in pages}
     faults = [f"{name}: page is not in the table of contents; add it to _toc.yml" for name in sorted(names - {*listed})]
     missing = sorted({*listed} - names - {TIMES})
-    faults += [f"{name}: listed in _toc.yml but there is no book/{name}.md; write it or take it out" for name in missing]
+    faults += [f"{name}: in _toc.yml, but there is no book/{name}.md; write it or take it out" for name in missing]
     faults += [f"{name}: listed twice in _toc.yml" for name in sorted(names) if listed.count(name) > 1]
     if faults:
         raise PageError("\n".join(faults))
@@ -272,8 +272,12 @@ def _write_all(files: dict[str, bytes], target: Path) -> None:
         except OSError:
             path.parent.mkdir(parents=True, exist_ok=True)
         aside = path.with_name(path.name + ".new")
-        aside.write_bytes(content)
-        aside.replace(path)
+        try:
+            aside.write_bytes(content)
+            aside.replace(path)
+        except OSError:
+            aside.unlink(missing_ok=True)
+            raise
 
 
 def _write_conf(edition: str, root: Path, target: Path) -> None:
@@ -292,7 +296,7 @@ def _remove_others(target: Path, names: set[str]) -> None:
     for path in sorted(target.rglob("*"), reverse=True):
         if path.is_file() and path.relative_to(target).as_posix() not in names and "__pycache__" not in path.parts:
             path.unlink()
-        elif path.is_dir() and not os.listdir(path):
+        elif path.is_dir() and not any(path.iterdir()):
             path.rmdir()
 
 
