@@ -30,6 +30,7 @@ METADATA = {
     "language_info": {"name": "python"},
 }
 SETUP_TAG = "setup"
+_NUMBERS = re.compile(r"\[\s+(?:-?[\d.eE+-]+,\s+)*-?[\d.eE+-]+\s+\]")  # a list of numbers goes on one line
 
 
 def setup_source(root: Path = ROOT) -> str:
@@ -155,7 +156,7 @@ def keep_outputs(notebook: NotebookNode, stored: NotebookNode) -> NotebookNode:
 def text_of(notebook: NotebookNode) -> str:
     """The notebook as it is stored."""
     text: str = nbformat.writes(notebook, indent=1, ensure_ascii=False)
-    return text + "\n"
+    return _NUMBERS.sub(lambda match: re.sub(r"\s+", "", match.group(0)).replace(",", ", "), text) + "\n"
 
 
 def read_notebook(path: Path) -> NotebookNode:
