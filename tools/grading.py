@@ -29,6 +29,7 @@ from tools.lab import grader
 from tools.page import PageError
 
 TIMEOUT = "CellTimeoutError"
+LOST = ("DeadKernelError", "KernelLostError", "Kernel died", TIMEOUT)  # what nbgrader's log holds then
 
 
 class KernelLostError(Exception):
@@ -199,7 +200,7 @@ def _graded(folder: Path, assignment: str, fitted: NotebookNode, timeout: int) -
     done = course(folder, timeout=timeout).autograde(assignment, "learner")
     if not done["success"]:
         log = done.get("log", "") + done.get("error", "")
-        if "DeadKernelError" in log or "KernelLostError" in log or "Kernel died" in log:
+        if any(name in log for name in LOST):
             return None
         return Result(graded=False, messages=[f"not graded: nbgrader failed ({_cause(done)})"])
     notebook = nbformat.read(folder / "autograded" / "learner" / assignment / "lab.ipynb", as_version=4)
