@@ -11,7 +11,7 @@ Float = NDArray[np.float32]
 _STRANDS = 14  # most strands in one patch; a patient's density decides how many are seen
 _SPICULES = 11  # most spicules of one mass
 _CROSSING = 0.3  # share of mimics that are crossing strands; the others are lumps
-_PEAK = 0.65  # a mimic's peak, in parts of a mass's
+_PEAK = 0.5  # a mimic's peak, in parts of a mass's
 
 
 def draw_table(
@@ -85,7 +85,7 @@ def draw_strands(rng: np.random.Generator, rows: pd.DataFrame, size: int, spacin
     for _ in range(_STRANDS):
         place = rng.uniform(-half, half, (2, n, 1, 1)).astype(np.float32)
         angle = (_column(rows, "angle") + 0.35 * rng.standard_normal((n, 1, 1))).astype(np.float32)
-        width = rng.uniform(0.25, 0.7, (n, 1, 1)).astype(np.float32)
+        width = rng.uniform(0.4, 1.0, (n, 1, 1)).astype(np.float32)
         bend = (0.02 * rng.standard_normal((n, 1, 1))).astype(np.float32)
         bright = rng.uniform(0.3, 1.0, (n, 1, 1)) * (rng.uniform(size=(n, 1, 1)) < _column(rows, "density"))
         total += bright.astype(np.float32) * _ridge(down - place[0], right - place[1], angle, width, bend)
