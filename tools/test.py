@@ -18,7 +18,7 @@ from tools.page import ROOT
 
 REPORTS = ROOT / "_build" / "reports"
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile"]
-COVERAGE = ["--cov", "--cov-report=term-missing:skip-covered", "--cov-report=", "--no-cov-on-fail"]
+COVERAGE = ["--cov", "--cov-report=term-missing:skip-covered"]
 
 
 @dataclass
