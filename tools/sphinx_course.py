@@ -13,6 +13,8 @@ from urllib.parse import quote
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
+from tools.icons import ICONS, RULE
+
 MATHJAX = "sphinx-mathjax-offline"
 # What the browser may ask for; the package's 24 MB hold every build of MathJax.
 MATHJAX_PARTS = ["tex-chtml.js", "output/chtml", "input/tex/extensions", "a11y", "ui"]
@@ -93,14 +95,27 @@ def on_finished(app: Sphinx, error: Exception | None) -> None:
         _copy(_package("plotly") / "package_data" / PLOTLY, static / PLOTLY)
     else:
         (static / PLOTLY).unlink(missing_ok=True)
-    # The icons' font draws them: the theme's script, which draws them again, is 1.5 MB.
+    # The icon font draws them: the theme's script, which draws them again, is 1.5 MB.
     (static / "scripts" / "fontawesome.js").write_text("// icons are drawn by the font\n", "utf-8")
     for spare in static.rglob("*.map"):
         spare.unlink()
-    shutil.rmtree(static / "locales", ignore_errors=True)
-    for spare in (static / "vendor").rglob("*.*"):
-        if spare.is_file() and spare.name != "fa-solid-900.woff2":
-            spare.unlink()
+    for folder in ("locales", "vendor"):
+        shutil.rmtree(static / folder, ignore_errors=True)
+    sheet = static / "styles" / "pydata-sphinx-theme.css"
+    sheet.write_text(_light_sheet(sheet.read_text("utf-8"), "".join(texts)), "utf-8")
+
+
+def _light_sheet(css: str, html: str) -> str:
+    """The theme's style sheet without the 1,900 icons no page uses, and with the course's cut of the icon font."""
+    known = {icon for match in RULE.finditer(css) for icon in re.findall(r"\.fa-([a-z0-9-]+):", match[1])}
+    if lacking := (known & set(re.findall(r"\bfa-([a-z0-9-]+)", html))) - ICONS:
+        names = ", ".join(sorted(lacking))
+        raise ExtensionError(f"icon {names} is not in the font; add it to ICONS, then run python -m tools.icons")
+    css = RULE.sub(lambda m: m[0] if ICONS & set(re.findall(r"\.fa-([a-z0-9-]+):", m[1])) else "", css)
+    css = re.sub(r"@font-face\{[^}]*Font Awesome[^}]*\}", "", css)
+    source = 'src:url(../icons.woff) format("woff")'
+    face = f'@font-face{{font-display:block;font-family:"Font Awesome 6 Free";font-weight:900;{source}}}'
+    return face + css.replace('@charset "UTF-8";', "")
 
 
 def _package(name: str) -> Path:

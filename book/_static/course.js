@@ -6,6 +6,13 @@ if (location.protocol === "file:" && typeof DOCUMENTATION_OPTIONS !== "undefined
   DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
 }
 
+// What is unfolded may scroll or hold a plot: let the theme and Plotly measure it again.
+const measureAgain = () => requestAnimationFrame(() => dispatchEvent(new Event("resize")));
+document.addEventListener("toggle", measureAgain, true);
+document.addEventListener("click", event => {
+  if (event.target.closest(".toggle-button, .toggle .admonition-title")) measureAgain();
+});
+
 // Print what is folded as well.
 addEventListener("beforeprint", () => {
   for (const details of document.querySelectorAll(".bd-article details")) details.open = true;
