@@ -11,7 +11,7 @@ Float = NDArray[np.float32]
 _STRANDS = 14  # most strands in one patch; a patient's density decides how many are seen
 _SPICULES = 11  # most spicules of one mass
 _CROSSING = 0.3  # share of mimics that are crossing strands; the others are lumps
-_PEAK = 0.5  # a mimic's peak, in parts of a mass's
+_PEAK = 0.65  # a mimic's peak, in parts of a mass's
 
 
 def draw_table(

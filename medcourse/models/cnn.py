@@ -17,7 +17,7 @@ def build(
     *,
     filters: Sequence[int] = (16, 32, 64),
     normalisation: str = "batch",
-    flips: bool = True,
+    augment: bool = True,
     dropout: float = 0.2,
     seed: int = 0,
 ) -> keras.Model:
@@ -35,12 +35,12 @@ def build(
         Channels of each block.
     normalisation
         ``"batch"``, ``"group"`` (independent of the batch) or ``"none"``.
-    flips
-        Whether training mirrors patches at random, up–down and left–right.
+    augment
+        Whether training mirrors and turns patches at random, by any angle: for tissue without a preferred direction.
     dropout
         Share of the mean map's channels dropped in training, 0 ≤ value < 1.
     seed
-        Of the initial weights, the flips and the dropout.
+        Of the initial weights, the augmentation and the dropout.
 
     Returns
     -------
@@ -83,7 +83,10 @@ def build(
 
     generator = keras.random.SeedGenerator(seed)  # one stream: every layer gets its own draw of the same seed
     inputs = keras.Input(input_shape, name="patch")
-    x = layers.RandomFlip("horizontal_and_vertical", seed=seed, name="flips")(inputs) if flips else inputs
+    x = inputs
+    if augment:
+        x = layers.RandomFlip("horizontal_and_vertical", seed=seed, name="flips")(x)
+        x = layers.RandomRotation(0.5, fill_mode="reflect", seed=seed, name="turns")(x)
     for block, channels in enumerate(filters, start=1):
         x = layers.Conv2D(
             channels,

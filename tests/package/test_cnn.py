@@ -46,18 +46,23 @@ def test_convolutions_of_one_shape_start_differently() -> None:
     assert not np.allclose(second, third)
 
 
-def test_flips_mirror_in_training_only_and_can_be_left_out() -> None:
+def test_augmentation_moves_patches_in_training_only_and_can_be_left_out() -> None:
     model = cnn.build((16, 16, 1), filters=(4, 4), seed=0)
     patches = np.random.default_rng(0).normal(size=(8, 16, 16, 1)).astype(np.float32)
-    flips = model.get_layer("flips")
-    still = keras.ops.convert_to_numpy(flips(patches, training=False))
-    np.testing.assert_array_equal(still, patches)
-    moved = keras.ops.convert_to_numpy(flips(patches, training=True))
-    for before, after in zip(patches, moved, strict=True):
+    for name in ("flips", "turns"):
+        layer = model.get_layer(name)
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(layer(patches, training=False)), patches)
+        assert not np.allclose(keras.ops.convert_to_numpy(layer(patches, training=True)), patches)
+    mirrored = keras.ops.convert_to_numpy(model.get_layer("flips")(patches, training=True))
+    for before, after in zip(patches, mirrored, strict=True):
         turned = [before, before[::-1], before[:, ::-1], before[::-1, ::-1]]
         assert min(np.abs(after - candidate).max() for candidate in turned) < 1e-6
-    assert not np.array_equal(moved, patches)
-    assert "flips" not in [layer.name for layer in cnn.build((16, 16, 1), filters=(4, 4), flips=False).layers]
+    disc = np.hypot(*(np.indices((33, 33)) - 16.0))[None, ..., None].astype(np.float32) < 10
+    disc = np.repeat(disc.astype(np.float32), 8, axis=0)
+    turned_disc = keras.ops.convert_to_numpy(model.get_layer("turns")(disc, training=True))
+    assert np.abs(turned_disc - disc).mean() < 0.03  # a disc about the middle stays where it is
+    plain = cnn.build((16, 16, 1), filters=(4, 4), augment=False)
+    assert not {"flips", "turns"} & {layer.name for layer in plain.layers}
 
 
 @pytest.mark.parametrize(

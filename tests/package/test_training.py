@@ -20,7 +20,7 @@ def patches(n: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 
 def tiny(**options: object) -> keras.Model:
-    return cnn.build((16, 16, 1), filters=(8, 8), **{"dropout": 0.0, "flips": False, **options})
+    return cnn.build((16, 16, 1), filters=(8, 8), **{"dropout": 0.0, "augment": False, **options})
 
 
 def test_overfits_sixteen_images_with_random_labels() -> None:
@@ -37,7 +37,7 @@ def test_same_seed_twice_gives_the_same_weights_and_another_seed_does_not() -> N
     x, y = patches(48)
     weights = []
     for seed in (5, 5, 6):
-        model = tiny(dropout=0.2, flips=True, seed=seed)
+        model = tiny(dropout=0.2, augment=True, seed=seed)
         fit(model, x, y, validation=(x, y), epochs=2, batch_size=16, seed=seed)
         weights.append(model.get_weights())
     for a, b in zip(weights[0], weights[1], strict=True):
