@@ -21,6 +21,7 @@ MATHJAX_PARTS = ["tex-chtml.js", "output/chtml", "input/tex/extensions", "a11y",
 MATHJAX_PARTS += ["sre/mathmaps/base.json", "sre/mathmaps/en.json", "sre/mathmaps/nemeth.json"]
 PLOT = "Plotly.newPlot"
 PLOTLY = "plotly.min.js"
+_PLAIN_TOKEN = re.compile(r'<span class="(?:n|p|w)">([^<]*)</span>')
 _CJK = r"[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]*"
 _CHINESE = re.compile(rf"{_CJK}[\u4e00-\u9fff]{_CJK}")
 
@@ -31,8 +32,18 @@ def on_page(app: Sphinx, name: str, _template: str, context: dict[str, Any], _do
     if PLOT in body:
         app.add_js_file(PLOTLY, loading_method="defer", priority=400)
         body = _after_scripts(body)
-    context["body"] = _with_language(_plain_roles(body))
+    if "sd-" not in body:
+        for kind in ("css_files", "script_files"):
+            context[kind] = [
+                item for item in context[kind] if not _named(item).startswith(("sphinx-design", "design-"))
+            ]
+    # names, signs and spaces have the colour of the text in both themes: a fifth of a page's size says so
+    context["body"] = _with_language(_plain_roles(_PLAIN_TOKEN.sub(r"\1", body)))
     _buttons(app, name, context)
+
+
+def _named(item: Any) -> str:
+    return str(getattr(item, "filename", item) or "").rsplit("/", 1)[-1]
 
 
 def _after_scripts(body: str) -> str:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
 import tools.fork
-from tools.fork import fork, main, renamed
+from tools.fork import fork, main, renamed, text_files
 from tools.page import ROOT, PageError
 from tools.settings import Repository, repository
 
@@ -20,13 +19,12 @@ NEW = "https://github.com/teaching-hospital/imaging-course"
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """The repository's tracked and new files, as git lists them."""
-    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
-    for name in filter(None, names):
-        if (ROOT / name).is_file() and ROOT / name != Path(__file__):  # which names the new repository
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, tmp_path / name)
+    """The repository's tracked files, without this one, which names the new repository."""
+    for path in text_files(ROOT):
+        if path != Path(__file__):
+            target = tmp_path / path.relative_to(ROOT)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target)
     return tmp_path
 
 
