@@ -123,7 +123,7 @@ def main(arguments: list[str] | None = None) -> int:
         remedy = "free some disk space" if error.errno == errno.ENOSPC else "mend the folder's permissions"
         print(f"site: {error.strerror or error} ({error.filename or '_build'}); {remedy}, then repeat", file=sys.stderr)
         return 1
-    print(f"site: {site.relative_to(ROOT)}/index.html in {time.monotonic() - begin:.1f} s")
+    print(f"site: _build/{site.name}/index.html in {time.monotonic() - begin:.1f} s")
     return 0
 
 
