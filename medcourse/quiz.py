@@ -130,6 +130,11 @@ def quiz_html(questions: list[dict[str, Any]], *, name: str) -> str:
     str
         HTML, the same for the same questions. The order of the answers is shuffled when the page opens.
 
+    Raises
+    ------
+    RuntimeError
+        If the installed jupyterquiz is not the locked one and cannot be adapted.
+
     Notes
     -----
     Taught in: How to use this book. jupyterquiz's part that typesets formulas is left out: it would load MathJax from

@@ -1,10 +1,12 @@
-"""The algebra of AUCs shared by :mod:`.roc` and :mod:`.comparison`: components, variance, weighted AUC."""
+"""The algebra shared by the public modules: AUC components and their variance, Wilson's interval for clusters."""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from medcourse.evaluation._checks import Bools, Floats, Ints
+from medcourse.evaluation._checks import Bools, Estimate, Floats, Ints, normal_quantile
 
 
 def midranks(values: Floats) -> Floats:
@@ -68,3 +70,21 @@ def refuse_zero_variance(estimate: float, variance: float) -> None:
             "the scores are constant or separate the classes perfectly; report the AUC with the number of patients, "
             "or test on more"
         )
+
+
+def wilson(successes: Bools, codes: Ints, level: float) -> Estimate:
+    """Wilson's interval with the effective number of images; *codes* name patients, not necessarily 0 … k − 1."""
+    quantile = normal_quantile(level)
+    _, patient, per_patient = np.unique(codes, return_inverse=True, return_counts=True)
+    n, n_patients, share = successes.size, per_patient.size, float(successes.mean())
+    effective = float(n_patients)  # where the design effect cannot be measured
+    if 0 < share < 1 and n_patients > 1:
+        residuals = np.bincount(patient, successes) - per_patient * share
+        clustered = n_patients / (n_patients - 1) * float(np.sum(residuals**2)) / n**2
+        independent = share * (1 - share) / (n - 1)
+        effective = n / max(1.0, clustered / independent)
+    shrink = 1 / (1 + quantile**2 / effective)
+    centre = shrink * (share + quantile**2 / (2 * effective))
+    half = shrink * quantile * math.sqrt(share * (1 - share) / effective + quantile**2 / (4 * effective**2))
+    # Exact at 0 and 1, where rounding would leave the estimate a hair outside its interval.
+    return Estimate(share, 0.0 if share == 0 else centre - half, 1.0 if share == 1 else centre + half)

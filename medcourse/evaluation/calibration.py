@@ -21,7 +21,7 @@ from medcourse.evaluation._checks import (
     check_probability,
     normal_quantile,
 )
-from medcourse.evaluation.operating import wilson
+from medcourse.evaluation._components import wilson
 
 Strategy = Literal["quantile", "uniform"]
 _MAX_ITERATIONS = 100  # of Newton's method, which needs about ten

@@ -12,16 +12,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from medcourse.evaluation._checks import (
-    Bools,
     Estimate,
     Floats,
-    Ints,
     check_all,
     check_fraction,
     check_patients,
     check_vector,
-    normal_quantile,
 )
+from medcourse.evaluation._components import wilson
 
 
 class OperatingPoint(NamedTuple):
@@ -250,21 +248,3 @@ def _threshold(positive_scores: Floats, threshold: float | None, sensitivity: fl
         raise ValueError(f"sensitivity must lie in (0, 1], got {sensitivity!r}: give the target as a fraction")
     needed = math.ceil(sensitivity * positive_scores.size - 1e-9)  # 0.07 × 100 is 7.000000000000001
     return float(np.sort(positive_scores)[-max(1, needed)])
-
-
-def wilson(successes: Bools, codes: Ints, level: float) -> Estimate:
-    """Wilson's interval with the effective number of images; *codes* name patients, not necessarily 0 … k − 1."""
-    quantile = normal_quantile(level)
-    _, patient, per_patient = np.unique(codes, return_inverse=True, return_counts=True)
-    n, n_patients, share = successes.size, per_patient.size, float(successes.mean())
-    effective = float(n_patients)  # where the design effect cannot be measured
-    if 0 < share < 1 and n_patients > 1:
-        residuals = np.bincount(patient, successes) - per_patient * share
-        clustered = n_patients / (n_patients - 1) * float(np.sum(residuals**2)) / n**2
-        independent = share * (1 - share) / (n - 1)
-        effective = n / max(1.0, clustered / independent)
-    shrink = 1 / (1 + quantile**2 / effective)
-    centre = shrink * (share + quantile**2 / (2 * effective))
-    half = shrink * quantile * math.sqrt(share * (1 - share) / effective + quantile**2 / (4 * effective**2))
-    # Exact at 0 and 1, where rounding would leave the estimate a hair outside its interval.
-    return Estimate(share, 0.0 if share == 0 else centre - half, 1.0 if share == 1 else centre + half)
