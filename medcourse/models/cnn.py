@@ -55,7 +55,7 @@ def build(
 
     Notes
     -----
-    Back-end neutral. Batch normalisation is the default because it measured best on the page's phantom
+    Back-end neutral. On the page's phantom, batch and group normalisation measured alike and better than none
     (`benchmarks/results/learning_curve_5_1_2.json`); prefer group normalisation for batches under about eight.
     Taught in: 5.1.2 Classification.
 
