@@ -89,6 +89,8 @@ def _code(cell: NotebookNode) -> list[str]:
             found.append(f"an error in its outputs: {out.get('ename')}")
         elif out["output_type"] == "stream" and out["name"] == "stderr":
             found.append("stderr in its outputs")
+        elif out["output_type"] == "stream" and re.search(r"^(WARNING|.*Warning): ?", out["text"], re.M):
+            found.append("a warning in its outputs; mend its cause")
         elif "data" in out:
             found += _alt(out)
     return found

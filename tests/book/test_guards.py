@@ -119,11 +119,13 @@ def test_stored_error_and_stderr(book: Path) -> None:
         cell = code_cell(notebook, "default_rng")
         cell.outputs.append(nbformat.v4.new_output("error", ename="ValueError", evalue="x", traceback=[]))
         cell.outputs.append(nbformat.v4.new_output("stream", name="stderr", text="warning"))
+        cell.outputs.append(nbformat.v4.new_output("stream", name="stdout", text="WARNING:tensorflow: retracing"))
 
     change_notebook(book, spoil)
     found = faults_of(book)
     assert any("error in its outputs: ValueError" in line for line in found)
     assert any("stderr" in line for line in found)
+    assert any("a warning in its outputs" in line for line in found)
 
 
 def test_missing_alternative_text(book: Path) -> None:
