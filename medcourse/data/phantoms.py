@@ -21,7 +21,7 @@ from medcourse.data._mammogram import (
     power_law,
 )
 
-__all__ = ["Parts", "Patches", "ideal_scores", "mammogram_parts", "mammogram_patches"]
+__all__ = ["Parts", "Patches", "assemble", "ideal_scores", "mammogram_parts", "mammogram_patches"]
 
 _CHUNK = 128  # patches drawn at a time: bounds the memory of the Fourier transforms
 
@@ -151,11 +151,7 @@ def mammogram_patches(
         noise=noise,
         seed=seed,
     )
-    table = parts.table
-    label, gain, brightness = (table[name].to_numpy()[:, None, None] for name in ("label", "gain", "brightness"))
-    scene = parts.tissue + parts.noise + np.where(label == 1, parts.mass, parts.mimic)
-    images = (brightness + gain * scene).astype(np.float32)[..., None]
-    return Patches(images, parts.masks, table, parts.spacing_mm)
+    return assemble(parts)
 
 
 def mammogram_parts(
@@ -249,6 +245,37 @@ def mammogram_parts(
     names = ["patient", "label", "kind", "row", "column", "radius_mm", "contrast", "spicules"]
     table = table[[*names, "density", "gain", "brightness", "angle"]]
     return Parts(tissue, field, mass, mimic, masks, covariance[:size, :size], table, (spacing_mm, spacing_mm))
+
+
+def assemble(parts: Parts) -> Patches:
+    """Add up parts to the patches that `mammogram_patches` with the same arguments gives.
+
+    Parameters
+    ----------
+    parts
+        From `mammogram_parts`.
+
+    Returns
+    -------
+    Patches
+        Images in grey, masks, table and spacing.
+
+    Notes
+    -----
+    Taught in: 5.1.2 Classification.
+
+    Examples
+    --------
+    >>> settings = {"n_patients": 2, "patches_per_patient": 1}
+    >>> images = assemble(mammogram_parts(**settings)).images
+    >>> bool((images == mammogram_patches(**settings).images).all())
+    True
+    """
+    table = parts.table
+    label, gain, brightness = (table[name].to_numpy()[:, None, None] for name in ("label", "gain", "brightness"))
+    scene = parts.tissue + parts.noise + np.where(label == 1, parts.mass, parts.mimic)
+    images = (brightness + gain * scene).astype(np.float32)[..., None]
+    return Patches(images, parts.masks, table, parts.spacing_mm)
 
 
 def ideal_scores(parts: Parts) -> NDArray[np.float64]:
