@@ -39,8 +39,8 @@ grade: env ## grade the labs in SUBMITTED=folder into grades.csv (OVERLAY=folder
 	@test -n "$(SUBMITTED)" || { echo "grade: name the folder of submissions: make grade SUBMITTED=folder" >&2; exit 1; }
 	@$(RUN) tools.assignments grade "$(SUBMITTED)" $(if $(OVERLAY),--overlay $(OVERLAY)) $(if $(CSV),--csv $(CSV))
 
-bench: env ## measure what README and book claim of speed and size; results in benchmarks/results
-	@$(RUN) benchmarks
+bench: env ## measure what README and book claim of speed and size; results in benchmarks/results (MEASURE='light rebuild')
+	@$(RUN) benchmarks $(MEASURE)
 
 lock: env ## export the hashed locks from pyproject.toml
 	@PATH="$(abspath $(VENV))/bin:$$PATH" $(RUN) tools.lock

@@ -1,4 +1,4 @@
-"""Measure the course: `make bench` (all), or `python -m benchmarks clone rebuild pages transfer light`.
+"""Measure the course: `make bench` (all), or `make bench MEASURE='light rebuild'` for some.
 
 Prints each figure beside its target and keeps the last result, with machine and versions, in
 benchmarks/results/foundation.json. Nothing here is a test: a slow machine fails no check.
@@ -76,7 +76,7 @@ def rebuild() -> dict[str, Any]:
 
 def pages() -> dict[str, Any]:
     """Run every page, cold, one after the other, and read the record."""
-    seconds([sys.executable, "-m", "tools.run", "--cold", "--jobs", "2"], ROOT)
+    seconds([sys.executable, "-m", "tools.run", "--cold", "--jobs", "1"], ROOT)
     record = read_record()["pages"]
     names = {page.name for page in all_pages() if page.executable}
     return {
@@ -114,7 +114,13 @@ def light() -> dict[str, Any]:
     return {"import_medcourse_s": round(statistics.median(times), 4), "import_loads_tensorflow": bool(int(loaded))}
 
 
-MEASURES = {"light": light, "rebuild": rebuild, "transfer": transfer, "pages": pages, "clone": clone}
+def curve() -> dict[str, Any]:
+    """The learning curve of page 5.1.2 anew, all seeds and sizes (twenty minutes); the page's test compares them."""
+    took = seconds([sys.executable, "benchmarks/learning_curve.py"], ROOT)
+    return {"learning_curve_s": round(took)}
+
+
+MEASURES = {"light": light, "rebuild": rebuild, "transfer": transfer, "pages": pages, "clone": clone, "curve": curve}
 TARGETS = {
     "clean_clone_to_site_s": 300,
     "one_page_rebuild_s": 30,
