@@ -92,6 +92,7 @@ def transfer() -> dict[str, Any]:
     """Bytes that each page of the built site brings, with an empty cache, besides plotly.js and MathJax."""
     from benchmarks.transfer import page_bytes
 
+    seconds([sys.executable, "-m", "tools.site"], ROOT)
     sizes = page_bytes(ROOT / "_build" / "html")
     return {
         "largest_page_mb": round(max(sizes.values()) / 1e6, 2),

@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Response, sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 BESIDES = ("plotly", "mathjax")
 
@@ -29,10 +29,8 @@ def page_bytes(site: Path) -> dict[str, int]:
             browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
             for name in names:
                 context = browser.new_context()  # a fresh cache
-                page, total = context.new_page(), [0]
-                page.on("response", functools.partial(_count, total))
-                page.goto(f"http://127.0.0.1:{server.server_port}/{name}", wait_until="networkidle")
-                sizes[name] = total[0]
+                page = context.new_page()
+                sizes[name] = _fetched(page, f"http://127.0.0.1:{server.server_port}/{name}")
                 context.close()
             browser.close()
     finally:
@@ -40,8 +38,18 @@ def page_bytes(site: Path) -> dict[str, int]:
     return sizes
 
 
-def _count(total: list[int], response: Response) -> None:
-    if any(word in urlsplit(response.url).path.lower() for word in BESIDES):
-        return
-    if response.ok:
-        total[0] += len(response.body())
+def _fetched(page: Page, address: str) -> int:
+    """Bytes as the browser's own network log counts them, headers included."""
+    addresses: dict[str, str] = {}
+    lengths: dict[str, float] = {}
+    log = page.context.new_cdp_session(page)
+    log.on("Network.responseReceived", lambda event: addresses.update({event["requestId"]: event["response"]["url"]}))
+    log.on("Network.loadingFinished", lambda event: lengths.update({event["requestId"]: event["encodedDataLength"]}))
+    log.send("Network.enable")
+    page.goto(address, wait_until="networkidle")
+    page.wait_for_timeout(200)  # the last events
+    return int(sum(length for key, length in lengths.items() if not _beside(addresses.get(key, ""))))
+
+
+def _beside(address: str) -> bool:
+    return any(word in urlsplit(address).path.lower() for word in BESIDES)
