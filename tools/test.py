@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -81,7 +82,11 @@ def site() -> Totals:
 
 
 def tests() -> Totals:
-    return pytest_run("tests", ["tests", *COVERAGE])
+    arguments = ["tests", *COVERAGE]
+    if shutil.which("chromium") is None and os.environ.get("REQUIRE_BROWSER") != "1":
+        print("  chromium is not installed: the browser tests are skipped (Debian: apt-get install chromium)", flush=True)
+        arguments.append("-rfE")  # this one line says it for all of them
+    return pytest_run("tests", arguments)
 
 
 def outputs() -> Totals:
