@@ -84,7 +84,7 @@ def site() -> Totals:
 def tests() -> Totals:
     arguments = ["tests", *COVERAGE]
     if shutil.which("chromium") is None and os.environ.get("REQUIRE_BROWSER") != "1":
-        print("  chromium is not installed: the browser tests are skipped (Debian: apt-get install chromium)", flush=True)
+        print("  no chromium here: the browser tests are skipped (Debian: apt-get install chromium)", flush=True)
         arguments.append("-rfE")  # this one line says it for all of them
     return pytest_run("tests", arguments)
 
