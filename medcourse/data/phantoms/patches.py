@@ -9,17 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import fft, linalg
 
-from medcourse.data._mammogram import (
-    Float,
-    blur,
-    colour,
-    draw_mass,
-    draw_mimic,
-    draw_strands,
-    draw_table,
-    frequency,
-    power_law,
-)
+from medcourse.data.phantoms._cohort import check_range
+from medcourse.data.phantoms._fields import Float, blur, colour, frequency, power_law
+from medcourse.data.phantoms._patch_parts import draw_mass, draw_mimic, draw_strands, draw_table
 
 __all__ = ["Parts", "Patches", "assemble", "ideal_scores", "mammogram_parts", "mammogram_patches"]
 
@@ -199,7 +191,7 @@ def mammogram_parts(
     >>> float(abs(parts.mass).max())
     0.0
     """
-    _check(
+    check_range(
         n_patients=(n_patients, 1, np.inf),
         patches_per_patient=(patches_per_patient, 1, np.inf),
         size=(size, 16, 1024),
@@ -323,9 +315,3 @@ def ideal_scores(parts: Parts) -> NDArray[np.float64]:
     white = linalg.solve_triangular(factor, pair, lower=True, check_finite=False)
     scores: NDArray[np.float64] = np.einsum("ij,ij->j", white[:, :n], white[:, n:])
     return scores
-
-
-def _check(**limits: tuple[float, float, float]) -> None:
-    for name, (value, low, high) in limits.items():
-        if not low <= value <= high:
-            raise ValueError(f"{name}={value!r} is out of range: give a value from {low:g} to {high:g}")
