@@ -10,6 +10,7 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
+from tools import real
 from tools.compare import Tolerance
 from tools.derive import SETUP_TAG, derive, derived_elsewhere, keep_outputs, read_notebook, text_of
 from tools.page import ROOT, Page, PageError, faults, notebook_path
@@ -24,7 +25,7 @@ _SOLUTION = re.compile(r"^[`:]{3,}\{solution(?:-start)?\}\s+(\S+)", re.M)
 
 def audit(page: Page, pages: list[Page], root: Path = ROOT) -> list[str]:
     """Every fault of a page, one line each."""
-    found = faults(page) + _exercises(page)
+    found = faults(page) + _exercises(page) + real.faults(page)
     if page.executable and not derived_elsewhere(page):
         try:
             found += _notebook(page, pages, root)

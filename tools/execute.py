@@ -2,7 +2,7 @@
 
 The request names the folder to run in and the notebook's JSON, with a seed to inject or none. The answer holds the
 executed notebook, seconds, peak memory, the medcourse modules and the distributions that the page really imported;
-or one line saying what went wrong.
+or one line saying what went wrong. Cells tagged `real` whose sets are not here keep the outputs that came with them.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from typing import Any
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+from tools.real import absent
 
 CELL_TIMEOUT_S = 600
 _PROBE = """
@@ -49,6 +51,10 @@ def execute(folder: str, notebook_text: str, seed: int | None, kernel: str = "py
         for cell in notebook.cells:
             cell.metadata.setdefault("tags", [])
         notebook = parameterize_notebook(notebook, {"SEED": seed}, report_mode=False)
+    aside = {cell["id"]: dict(cell) for cell in notebook.cells if cell.cell_type == "code" and absent(cell.metadata)}
+    for cell in notebook.cells:
+        if cell["id"] in aside:
+            cell.source = ""  # what is empty is not run; the stored outputs come back below
     probe = nbformat.v4.new_code_cell(_PROBE, id="probe")
     notebook.cells.append(probe)
     os.environ["IPYTHONDIR"] = str(Path(__file__).parent / "ipython")
@@ -78,10 +84,14 @@ def execute(folder: str, notebook_text: str, seed: int | None, kernel: str = "py
     imported = json.loads(
         "".join(out["text"] for out in notebook.cells.pop().outputs if out["output_type"] == "stream")
     )
+    for cell in notebook.cells:
+        cell.update(aside.get(cell["id"], {}))
+    never = {name: None for cell in aside.values() if not cell["execution_count"] for name in absent(cell["metadata"])}
     return {
         "notebook": nbformat.writes(notebook),
         "seconds": round(seconds, 1),
         "memory_mib": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024),
+        "never_run_for_want_of": list(never),
         **imported,
     }
 

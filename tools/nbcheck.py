@@ -16,6 +16,7 @@ import nbval.plugin
 import pytest
 
 from tools.compare import Tolerance, differences
+from tools.real import absent, remedy
 
 
 def compare_outputs(self: Any, test: Any, ref: Any, skip_compare: Any = None) -> bool:  # noqa: ARG001
@@ -32,6 +33,13 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["PYTHONHASHSEED"] = "0"
     nbval.plugin.IPyNbCell.compare_outputs = compare_outputs
     config.addinivalue_line("filterwarnings", "ignore::pytest.PytestDeprecationWarning:nbval")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out cells whose public sets are not on this machine, each with its reason."""
+    for item in items:
+        if isinstance(item, nbval.plugin.IPyNbCell) and (names := absent(item.cell.metadata)):
+            item.add_marker(pytest.mark.skip(reason=f"{remedy(names)}"))
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:

@@ -112,10 +112,13 @@ def _plain(value: Any) -> Any:
 
 
 def all_pages(root: Path = ROOT) -> list[Page]:
-    """Every page of the book, by path; folders that begin with an underscore hold no pages."""
+    """Every page of the book, by path, then the data cards; folders that begin with an underscore hold no pages."""
+    from tools.cards import cards, with_lists
+
     book = root / "book"
     paths = sorted(p for p in book.rglob("*.md") if not any(part.startswith("_") for part in p.relative_to(book).parts))
-    return [read_page(path, root) for path in paths]
+    made = cards(root)
+    return [with_lists(read_page(path, root), made, root) for path in paths] + made
 
 
 def find_pages(pattern: str | None, root: Path = ROOT) -> list[Page]:

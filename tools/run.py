@@ -27,6 +27,7 @@ from nbformat import NotebookNode
 from tools.compare import Tolerance, differences
 from tools.derive import METADATA, derive, derived_elsewhere, keep_outputs, read_notebook, text_of, write_aside
 from tools.page import CODE, ROOT, Page, PageError, all_pages, find_pages, notebook_path
+from tools.real import remedy
 
 RECORD = Path("benchmarks/results/pages.json")
 BUDGET = {"seconds": 60, "memory_mib": 4096}
@@ -241,6 +242,8 @@ def _run(arguments: argparse.Namespace) -> int:
         for future in as_completed(running):
             (page, seed), answer, done = running[future], future.result(), done + 1
             label = f"[{done}/{len(work)}] {page.name}" + (f" seed {seed}" if seed is not None else "")
+            if seed is None and "error" not in answer and answer["never_run_for_want_of"]:
+                answer = {"error": f"a new cell {remedy(answer['never_run_for_want_of'])}"}
             if "error" in answer:
                 failed += 1
                 print(f"{label}: FAILED, {answer['error']}", flush=True)

@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 
 from tools.derive import SETUP_TAG, derived_elsewhere
+from tools.cards import FOLDER as CARDS
 from tools.inserts import with_inserts
 from tools.lab import released_cells
 from tools.page import ROOT, Cell, Page, PageError, all_pages, notebook_path
@@ -26,6 +27,7 @@ from tools.solutions import with_dropdowns, without_solutions
 
 EDITIONS = ("student", "instructor")
 TIMES = "execution-times"
+INDEX = "data/index"
 ASSETS = ("_static", "_templates")
 PICTURES = ("image/png", "image/jpeg", "image/svg+xml", "image/gif")
 
@@ -190,6 +192,10 @@ def _toc(pages: list[Page], has_times: bool, root: Path) -> bytes:
         line = str(error).splitlines()[0]
         raise PageError(f"_toc.yml cannot be read ({line}); mend it after a copy from git") from None
     names = {page.name for page in pages}
+    made = [page.name for page in pages if page.path.parent == root / CARDS]
+    if INDEX in listed:  # the cards stand below their index by themselves
+        toc = _below(toc, INDEX, [name for name in made if name not in listed])
+        listed = [toc["root"], *_files(toc)]
     faults = [f"{name}: page is not in the table of contents; add it to _toc.yml" for name in sorted(names - {*listed})]
     missing = sorted({*listed} - names - {TIMES})
     faults += [f"{name}: in _toc.yml, but there is no book/{name}.md; write it or take it out" for name in missing]
@@ -216,6 +222,18 @@ def _without(node: Any, name: str) -> Any:
     if isinstance(node, dict):
         return {key: _without(value, name) for key, value in node.items()}
     return node
+
+
+def _below(node: Any, name: str, added: list[str]) -> Any:
+    """The table of contents with pages added below the page `name`."""
+    if isinstance(node, list):
+        return [_below(item, name, added) for item in node]
+    if not isinstance(node, dict):
+        return node
+    out = {key: _below(value, name, added) for key, value in node.items()}
+    if out.get("file") == name:
+        out["sections"] = [*out.get("sections", []), *({"file": card} for card in added)]
+    return out
 
 
 def _times_page(pages: list[Page], root: Path) -> str | None:
