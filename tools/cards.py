@@ -93,9 +93,12 @@ def _ladders(name: str, root: Path) -> str:
 def _ladder(task: str, entry: dict[str, Any]) -> str:
     """One task's ladder as a table: AUC with its 95 % interval, for each difficulty."""
     levels = [level for level in ("easy", "medium", "hard") if level in entry["levels"]]
+    caption = (
+        f"**Observer ladder, {task.replace('_', ' ')}**: area under the ROC curve on {entry['n_test']} patients whom "
+        "no observer has seen, with its 95 % interval; fixed before any network was trained."
+    )
     lines = [
-        f"**Observer ladder, {task.replace('_', ' ')}**: area under the ROC curve on {entry['n_test']} patients whom no "
-        "observer has seen, with its 95 % interval; fixed before any network was trained.",
+        caption,
         "",
         "| observer | " + " | ".join(levels) + " |",
         "|---|" + "---|" * len(levels),

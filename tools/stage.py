@@ -18,8 +18,8 @@ from typing import Any
 
 import yaml
 
-from tools.derive import SETUP_TAG, derived_elsewhere
 from tools.cards import FOLDER as CARDS
+from tools.derive import SETUP_TAG, derived_elsewhere
 from tools.inserts import with_inserts
 from tools.lab import released_cells
 from tools.page import ROOT, Cell, Page, PageError, all_pages, notebook_path

@@ -136,7 +136,7 @@ def test_a_new_real_cell_without_its_set_is_not_stored_empty(tmp_path: Path, els
             "sets: [breastmnist]",
             "sets: [nosuchmnist]",
             "[]",
-            "names nosuchmnist, which data/registry.toml does not hold",
+            "nosuchmnist, which data/registry.toml does not hold",
         ),
         ("", "", "[]", "needs breastmnist; name it in the front matter"),
         ("print(f", "axis.imshow(f", "[breastmnist]", "shows pictures of a public set"),
