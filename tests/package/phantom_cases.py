@@ -1,0 +1,44 @@
+"""Every phantom that keeps the contract of `medcourse.data.phantoms`: what to call, and with which small settings.
+
+Add yours at the end: ``CASES["chest_ct"] = Case(call=chest_ct, quick={"size": 64}, grey=1.0, calibrated=True)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from medcourse.data.phantoms import Phantoms
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A phantom under contract.
+
+    `call` is the public function; `quick` its keyword settings for tests, under 1 s for 8 patients; `grey` what two
+    processors may differ by (1/255 of the display range, or 1 HU). The rest has defaults that suit most:
+    `calibrated` for images in HU (no gain); `unchanged` the share of a healthy patient's pixels that do not depend on
+    the difficulty (below 1 where mimics of the disease fade with it); `extract` turns another return type into
+    `Phantoms`; `scanner` is False where no image is taken; `ladders` names the modules in benchmarks/ladders, if it is
+    not one of the phantom's own name.
+    """
+
+    call: Callable[..., Any]
+    quick: Mapping[str, Any] = field(default_factory=dict)
+    grey: float
+    calibrated: bool = False
+    unchanged: float = 1.0
+    extract: Callable[[Any], Phantoms] | None = None
+    scanner: bool = True
+    ladders: tuple[str, ...] = ()
+
+    def draw(self, n: int, **settings: Any) -> Phantoms:
+        """Draw `n` patients with the quick settings."""
+        drawn = self.call(n, **{"progress": False, **self.quick, **settings})
+        return drawn if self.extract is None else self.extract(drawn)
+
+
+CASES: dict[str, Case] = {}
+
+# One entry per phantom, each with the import it needs.
