@@ -12,7 +12,7 @@ from typing import Any
 from medcourse.data.phantoms import Phantoms
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Case:
     """A phantom under contract.
 
