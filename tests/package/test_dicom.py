@@ -18,6 +18,7 @@ from pydicom.pixels import apply_voi_lut, apply_windowing
 from skimage import io
 
 from medcourse.data import dicom, samples
+from medcourse.data.dicom import _file
 
 quarters = st.integers(-16000, 16000).map(lambda n: n / 4)  # exact in floating point and in DICOM's decimal strings
 
@@ -172,11 +173,11 @@ def test_read_refuses_what_is_not_a_dicom_file(tmp_path: Path) -> None:
 
 
 def test_read_reports_what_the_system_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def denied(_: Path) -> None:
+    def denied(_: Path, **options: object) -> None:
         raise PermissionError(13, "Permission denied")
 
     path = shutil.copy(samples.ct_path(), tmp_path)
-    monkeypatch.setattr(dicom, "dcmread", denied)
+    monkeypatch.setattr(_file, "dcmread", denied)
     refused(Path(path), r"cannot be read \(\[Errno 13\] Permission denied\); check its permissions")
 
 
