@@ -131,7 +131,7 @@ def extract(
     >>> image = np.arange(64.0).reshape(1, 8, 8)
     >>> table = extract(image, image > 9, (0.5, 0.5), families=["stat", "cm"], bins=8)
     >>> float(table["stat_minimum"][0]), round(float(table["cm_contrast_d1_2d_avg_fbn8"][0]), 2)
-    (10.0, 0.98)
+    (10.0, 1.17)
     """
     settings = _settings(families, bins, bin_width, bin_start, (distance, distance_unit), (wavelet, wavelet_levels))
     found = regions(images, masks, spacing_mm)
