@@ -42,17 +42,18 @@ def stacked(
     along = positions @ normal
     order = np.argsort(along, kind="stable")
     steps = np.diff(along[order])
-    usual = float(np.median(steps))
-    if steps.min() <= max(SAME_MM, usual / 100):
-        first = int(np.argmin(steps))
+    same = steps <= max(SAME_MM, float(np.median(steps)) / 100)
+    if same.any():
+        first = along[order][int(np.argmax(same))]
         raise DicomError(
-            f"{label}: {int((steps <= max(SAME_MM, usual / 100)).sum())} slices repeat a place (the first at "
-            f"{along[order][first]:.4g} mm along the normal): copies, time points or echoes; {repeated}"
+            f"{label}: {int(same.sum())} slices repeat a place (the first at {first:.4g} mm along the normal): "
+            f"copies, time points or echoes; {repeated}"
         )
+    usual = float(np.median(steps[steps < 1.5 * steps.min()]))  # of the steps that are single
     jumps = np.rint(steps / usual)
     if jumps.sum() > 10**6:
         raise DicomError(f"{label}: slices from {along.min():.4g} to {along.max():.4g} mm; mend their positions")
-    slots = np.concatenate([[0], np.cumsum(np.maximum(jumps, 1))]).astype(np.intp)
+    slots = np.concatenate([[0], np.cumsum(jumps)]).astype(np.intp)
     step = (positions[order[-1]] - positions[order[0]]) / slots[-1]
     distance = float(step @ normal)
     slack = UNEVEN_MM + UNEVEN * distance

@@ -34,7 +34,7 @@ KEPT = (
 # Type 2: has to be there, may be empty.
 TYPE_2 = (
     "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID",
-    "AccessionNumber", "ReferringPhysicianName", "PatientOrientation",
+    "AccessionNumber", "ReferringPhysicianName", "PatientOrientation", "Laterality",
 )  # fmt: skip
 
 
