@@ -106,6 +106,7 @@ def write_capture(
     (True, True)
     """
     path, picture = Path(path), np.asarray(pixels)
+    picture = picture.astype(picture.dtype.newbyteorder("="), copy=False)
     _require(picture, description, spacing_mm)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: its folder is not there; make it first")
