@@ -1,0 +1,420 @@
+"""Draws one level of a chest as a map of tissues: filled outlines, at twice the picture's resolution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from medcourse.data.phantoms._chest_anatomy import (
+    DISC_MM,
+    RIBS,
+    VERTEBRA_MM,
+    Array,
+    Chest,
+    cage_centre,
+    cage_radius,
+    heart_frame,
+    mediastinum,
+    muscle_radius,
+    skin_radius,
+    spine_centre,
+)
+
+TISSUES = (
+    "air", "skin", "fat", "muscle", "lung", "medfat", "myocardium", "blood", "cortex", "marrow", "cartilage", "disc",
+    "cord", "airway", "wall", "liver", "spleen", "abdomen", "gland", "couch",
+)  # fmt: skip
+CODE = {name: k for k, name in enumerate(TISSUES)}
+AIR_HU = {"air": -1000.0, "airway": -996.0, "couch": -420.0}
+# 0 outside, 1 soft tissue, 2 lung, 3 heart and blood, 4 bone, 5 airway, 6 fat
+ANATOMY = np.array([0, 1, 6, 1, 2, 6, 3, 3, 4, 4, 1, 1, 1, 5, 1, 1, 1, 1, 1, 0], np.uint8)
+
+_SHIFT = 4  # OpenCV's fixed point: sixteenths of a sub-pixel
+_THETA = np.linspace(0, 2 * np.pi, 97)[:-1]
+_CIRCLE = np.stack([np.cos(np.linspace(0, 2 * np.pi, 33)[:-1]), np.sin(np.linspace(0, 2 * np.pi, 33)[:-1])], axis=1)
+_ARC = np.linspace(0, 1, 72)  # along a rib, from the spine to its end
+_BONE = 0.80  # where its bone ends and its cartilage begins
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where the picture lies: its centre (x, y) in mm, its size in pixels, the pixel's side in mm."""
+
+    centre: tuple[float, float]
+    shape: tuple[int, int]
+    spacing: float
+
+
+class Outlines:
+    """All outlines of a chest at many levels at once; `paint` draws one level."""
+
+    def __init__(self, chest: Chest, z: Array, grid: Grid) -> None:
+        self.z, self.grid, self.chest = z, grid, chest
+        self.shape = (2 * grid.shape[0], 2 * grid.shape[1])
+        level, theta = z[:, None], _THETA[None]
+        centre = cage_centre(chest, np.minimum(level, 20.0))
+        ring = np.stack(np.broadcast_arrays(np.cos(theta), np.sin(theta)), axis=-1)
+
+        def around(radius: Array, middle: Array) -> Array:
+            points = radius[..., None] * ring
+            points[..., 1] += middle
+            return points
+
+        skin = skin_radius(chest, theta, level)
+        self.cage = self._fix(around(cage_radius(chest, theta, level), cage_centre(chest, level)))
+        self.muscle = self._fix(around(muscle_radius(chest, theta, level), centre))
+        self.fat = self._fix(around(skin - 1.6, centre))
+        self.skin = self._fix(around(skin, centre))
+        self.back = float((skin_radius(chest, np.array([np.pi / 2]), np.array([-40.0])) + 2).max())
+        y = np.linspace(-130, 130, 40)[None]
+        right, left = (mediastinum(chest, y, level, side) for side in (-1, 1))
+        flat = np.broadcast_to(y, right.shape)
+        edge = np.concatenate([np.stack([-right, flat], -1), np.stack([left, flat], -1)[:, ::-1]], axis=1)
+        self.middle = self._fix(edge)
+        self.ribs = self._ribs()
+        self.planes = self._planes(cage_radius(chest, theta, np.minimum(level, 20.0)), muscle_radius(chest, theta, level))
+        tubes = great_tubes(chest)
+        self.beads = np.concatenate([path for _, path, _ in tubes])
+        self.sizes = np.concatenate([np.broadcast_to(np.asarray(r, np.float64), len(path)) for _, path, r in tubes])
+        self.tube = np.repeat(np.arange(len(tubes)), [len(path) for _, path, _ in tubes])
+        self.codes = [CODE[tissue] for tissue, _, _ in tubes]
+        self.places = self._fix(self.beads[:, :2])
+        self.blades, self.collars = self._shoulders(cage_radius(chest, theta, np.minimum(level, 20.0)))
+        self.table = self._couch()
+        self.organs = _heart_parts(chest)
+
+    def _fix(self, points: Array) -> NDArray[np.int32]:
+        """Millimetres to OpenCV's fixed-point sub-pixels."""
+        scale = 2 / self.grid.spacing
+        offset = np.array([self.shape[1] / 2 - 1, self.shape[0] / 2 - 1])
+        fixed = (points - np.array(self.grid.centre)) * scale + offset
+        return np.rint(fixed * (1 << _SHIFT)).astype(np.int32, order="C")
+
+    def _ribs(self) -> list[list[tuple[int, NDArray[np.int32]]]]:
+        chest, out = self.chest, []
+        theta = np.radians(74 - 150 * _ARC)
+        k = np.arange(RIBS)[:, None]
+        end = np.where(k < 7, 1.0, np.where(k < 10, 0.86, 0.5))  # floating ribs are short
+        drop = chest.rib_drop * np.where(k == 0, 0.35, np.where(k < 3, 0.7, 1.0))
+        path = chest.apex + 4 - VERTEBRA_MM * chest.scale * k - drop * _ARC**1.15
+        path = np.where(_ARC > _BONE, path + 1.6 * drop * (_ARC - _BONE), path)  # the cartilage climbs to the sternum
+        height = np.where(k == 0, 9.0, 12.5) * chest.scale
+        thick = 3.7 * chest.scale
+        shell = cage_radius(chest, theta[None], self.z[:, None]) + thick + 2.2
+        shell -= 12 * np.maximum(0.06 - _ARC, 0) / 0.06  # towards the spine
+        across = np.stack([np.cos(theta), np.sin(theta)], axis=1)
+        centre = cage_centre(chest, self.z).tolist()
+        for level, radius, middle in zip(self.z.tolist(), shell, centre, strict=True):
+            u = 2 * (level - path) / height
+            part = np.sqrt(np.maximum(1 - u**2, 0)) * (end >= _ARC)
+            found: list[tuple[int, NDArray[np.int32]]] = []
+            rows = np.flatnonzero(part.any(axis=1))
+            for row in rows.tolist():
+                at = np.flatnonzero(part[row])
+                for piece in np.split(at, np.flatnonzero(np.diff(at) > 1) + 1):
+                    if len(piece) > 1:
+                        found += self._section(piece, radius, across, thick * part[row], middle)
+            out.append(found)
+        return out
+
+    def _section(
+        self, piece: NDArray[np.int64], radius: Array, across: Array, half: Array, middle: float
+    ) -> list[tuple[int, NDArray[np.int32]]]:
+        """One cut of a rib, left and right: its shell, its marrow; or its cartilage."""
+        out: list[tuple[int, NDArray[np.int32]]] = []
+        cartilage = bool(_ARC[piece].mean() > _BONE)
+        layers = [("cartilage", 1.0, 0)] if cartilage else [("cortex", 1.0, 0), ("marrow", 0.58, 1)]
+        for tissue, share, cut in layers:
+            used = piece[cut : len(piece) - cut] if cut else piece
+            if len(used) < 2:
+                continue
+            offsets = (half * share)[used]
+            points = np.concatenate(
+                [
+                    across[used] * (radius[used] + offsets)[:, None],
+                    (across[used] * (radius[used] - offsets)[:, None])[::-1],
+                ]
+            )
+            points[:, 1] += middle
+            out += [(CODE[tissue], self._fix(points * side)) for side in (np.array([1.0, 1.0]), np.array([-1.0, 1.0]))]
+        return out
+
+    def paint(self, k: int) -> NDArray[np.uint8]:
+        """Map of tissues at level k, (2 rows, 2 columns), sub-pixel 2 i at the centre of pixel i."""
+        chest, z = self.chest, float(self.z[k])
+        canvas = np.full(self.shape, CODE["lung"], np.uint8)
+        self._abdomen(canvas, z)
+        self._fill(canvas, "medfat", self.middle[k])
+        self._heart(canvas, z)
+        rows, columns = (s << _SHIFT for s in self.shape)
+        m = 1 << (_SHIFT + 3)
+        frame = np.array([[-m, -m], [columns + m, -m], [columns + m, rows + m], [-m, rows + m]], np.int32)
+        self._fill(canvas, "muscle", self.muscle[k], self.cage[k])
+        for plane in self.planes[k]:
+            self._fill(canvas, "fat", plane)
+        self._fill(canvas, "fat", self.fat[k], self.muscle[k])
+        if chest.female:
+            self._glands(canvas, z)
+        self._fill(canvas, "skin", self.skin[k], self.fat[k])
+        self._fill(canvas, "air", frame, self.skin[k])
+        for shell in self.table:
+            self._fill(canvas, "couch", shell)
+        for code, points in self.ribs[k]:
+            cv2.fillPoly(canvas, [points], code, cv2.LINE_8, _SHIFT)
+        self._shoulder(canvas, k)
+        self._sternum(canvas, z)
+        self._vessels(canvas, z)
+        self._spine(canvas, z)
+        return canvas
+
+    def _fill(self, canvas: NDArray[np.uint8], tissue: str, *outlines: NDArray[np.int32]) -> None:
+        cv2.fillPoly(canvas, list(outlines), CODE[tissue], cv2.LINE_8, _SHIFT)
+
+    def _ellipse(
+        self, canvas: NDArray[np.uint8], tissue: str, x: float, y: float, a: float, b: float, turn: float = 0.0
+    ) -> None:
+        if a <= 0.05 or b <= 0.05:
+            return
+        c, s = np.cos(turn), np.sin(turn)
+        points = _CIRCLE * (a, b) @ np.array([[c, s], [-s, c]]) + (x, y)
+        self._fill(canvas, tissue, self._fix(points))
+
+    def _heart(self, canvas: NDArray[np.uint8], z: float) -> None:
+        """The cuts of the heart's ellipsoids by the level."""
+        for tissue, centre, factor, shift, up in self.organs:
+            h = z - centre[2]
+            rest = 1 - h**2 * up
+            if rest > 0:
+                points = (_CIRCLE * np.sqrt(rest)) @ factor + (centre[:2] + shift * h)
+                self._fill(canvas, tissue, self._fix(points))
+
+    def _vessels(self, canvas: NDArray[np.uint8], z: float) -> None:
+        """Great vessels, gullet, windpipe and bronchi: tubes made of balls, cut by the level."""
+        part = self.sizes**2 - (z - self.beads[:, 2]) ** 2
+        cut = np.flatnonzero(part > 0.01)
+        if not len(cut):
+            return
+        scale = 2 / self.grid.spacing * (1 << _SHIFT)
+        size = np.rint(np.sqrt(part[cut]) * scale)
+        tube, place = self.tube[cut], self.places[cut]
+        starts = np.flatnonzero(np.diff(tube, prepend=-1))
+        ends = [*starts[1:].tolist(), len(cut)]
+        for first, last in zip(starts.tolist(), ends, strict=True):
+            sizes, at = size[first:last], place[first:last]
+            most = int(sizes.argmax())
+            inside = np.hypot(at[:, 0] - at[most, 0], at[:, 1] - at[most, 1]) + sizes <= sizes[most] + 2
+            inside[most] = False  # the others need no drawing: they lie within the largest
+            code = self.codes[int(tube[first])]
+            for (x, y), r in zip(at[~inside].tolist(), sizes[~inside].astype(int).tolist(), strict=True):
+                cv2.circle(canvas, (x, y), r, code, -1, cv2.LINE_8, _SHIFT)
+
+    def _abdomen(self, canvas: NDArray[np.uint8], z: float) -> None:
+        chest = self.chest
+        for side, (x, y, top) in enumerate(chest.domes):
+            if z < top:
+                share = float(np.sqrt((top - z) / chest.dome_height))
+                a, b = 0.60 * chest.width * share, 0.97 * chest.depth * share
+                self._ellipse(canvas, "abdomen" if side else "liver", x, y, a, b)
+                if side:
+                    self._ellipse(canvas, "spleen", x + 0.45 * a, y + 0.45 * b, 0.42 * a, 0.36 * b, -0.9)
+                    self._ellipse(canvas, "medfat", x - 0.3 * a, y - 0.1 * b, 0.2 * a, 0.5 * b, 0.2)
+
+    def _planes(self, inner: Array, outer: Array) -> NDArray[np.int32]:
+        """Fat between the layers of the chest wall's muscles: (levels, planes, points, 2)."""
+        middle = cage_centre(self.chest, np.minimum(self.z, 20.0))[:, None]
+        place = inner + 9 + 0.38 * np.maximum(outer - inner - 9, 0)
+        half = np.clip(0.09 * (outer - inner - 12), 0.0, 2.2)
+        out = []
+        for first in (286, 218, 350, 150):  # degrees: in front and at the sides
+            at = (round(first * len(_THETA) / 360) + np.arange(10)) % len(_THETA)
+            ends = np.sin(np.linspace(0.1, np.pi - 0.1, len(at)))
+            ring = np.stack([np.cos(_THETA[at]), np.sin(_THETA[at])], axis=1)
+            far, near = place[:, at] + half[:, at] * ends, place[:, at] - half[:, at] * ends
+            points = np.concatenate([ring * far[..., None], (ring * near[..., None])[:, ::-1]], axis=1)
+            points[..., 1] += middle
+            out.append(points)
+        return self._fix(np.stack(out, axis=1))
+
+    def _glands(self, canvas: NDArray[np.uint8], z: float) -> None:
+        chest = self.chest
+        tall = 1 - ((z + 55) / 34) ** 2
+        if tall <= 0:
+            return
+        for degrees in (-56.0, -124.0):
+            theta = np.radians(np.array([degrees]))
+            near = float(muscle_radius(chest, theta, np.array([z]))[0])
+            far = float(skin_radius(chest, theta, np.array([z]))[0])
+            r = near + 0.58 * (far - near)
+            size = (far - near) * 0.27 * np.sqrt(tall)
+            x, y = r * np.cos(theta[0]), r * np.sin(theta[0])
+            self._ellipse(canvas, "gland", x, y, 1.0 * size, 1.5 * size, theta[0])
+            self._ellipse(canvas, "fat", x * 0.98, y, 0.35 * size, 0.8 * size, theta[0] + 0.5)
+
+    def _couch(self) -> NDArray[np.int32]:
+        """The table, below the back (anatomy 0): two thin shells."""
+        x = np.linspace(-215, 215, 25)
+        y = self.back + 4 + float(cage_centre(self.chest, np.array(-40.0))) - 0.0009 * x**2
+        shells = [
+            np.concatenate([np.stack([x, y + top], 1), np.stack([x, y + top + 2.4], 1)[::-1]]) for top in (0.0, 22.0)
+        ]
+        return self._fix(np.stack(shells))
+
+    def _shoulders(self, cage: Array) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Shoulder blades (levels, right and left, shell and marrow, points, 2); collar bones as balls."""
+        chest = self.chest
+        low, high = -52 * chest.scale, 78 * chest.scale
+        share = np.clip((self.z - low) / (high - low), 0, 1)[:, None]
+        t = np.linspace(0, 1, 14)[None]
+        degrees = 54 - 8 * share - t * (16 * np.sqrt(share) + 14 * share)
+        theta = np.radians(degrees)
+        step = 2 * np.pi / len(_THETA)
+        at = (theta / step).astype(np.int64)
+        part = theta / step - at
+        row = np.arange(len(self.z))[:, None]
+        r = (1 - part) * cage[row, at] + part * cage[row, at + 1] + 15 + 5 * share + 3 * (1 - t)
+        half = (2.0 + 2.2 * t**3 * share) * np.sqrt(np.minimum(1, 5 * share))
+        ring = np.stack([np.cos(theta), np.sin(theta)], axis=-1)
+        layers = [
+            np.concatenate([ring * (r + w * half)[..., None], (ring * (r - w * half)[..., None])[:, ::-1]], axis=1)
+            for w in (1.0, 0.4)
+        ]
+        blades = np.stack(layers, axis=1)[:, None] * np.array([[-1.0, 1.0], [1.0, 1.0]])[None, :, None, None]
+        t = np.linspace(0, 1, 30)
+        bar = np.stack([20 + 105 * t, -0.62 * chest.depth + 46 * t, chest.apex - 42 + 34 * t], axis=1)
+        self.bar = bar
+        return self._fix(blades), self._fix(bar[None, :, :2] * np.array([[-1.0, 1.0], [1.0, 1.0]])[:, None])
+
+    def _shoulder(self, canvas: NDArray[np.uint8], k: int) -> None:
+        z = float(self.z[k])
+        if -52 < z / self.chest.scale < 78:
+            for blade in self.blades[k]:
+                self._fill(canvas, "cortex", blade[0])
+                self._fill(canvas, "marrow", blade[1])
+        for tissue, radius in (("cortex", 6.0), ("marrow", 3.6)):
+            part = radius**2 - (z - self.bar[:, 2]) ** 2
+            for j in np.flatnonzero(part > 0.01).tolist():
+                r = round(float(np.sqrt(part[j])) * 2 / self.grid.spacing * (1 << _SHIFT))
+                for collar in self.collars:
+                    cv2.circle(
+                        canvas, (int(collar[j, 0]), int(collar[j, 1])), r, CODE[tissue], -1, cv2.LINE_8, _SHIFT
+                    )
+
+    def _sternum(self, canvas: NDArray[np.uint8], z: float) -> None:
+        chest = self.chest
+        top, bottom = chest.apex - 48, chest.apex - 215
+        if bottom < z < top:
+            front = np.array([-np.pi / 2])
+            y = float(cage_centre(chest, np.array(z)) - cage_radius(chest, front, np.array([min(z, 25.0)]))[0]) - 7
+            wide = (16 + 9 / (1 + np.exp(-(z - top + 45) / 5))) * min(1.0, (z - bottom) / 30)
+            self._ellipse(canvas, "cortex", 0, y, wide, 5.4)
+            self._ellipse(canvas, "marrow", 0, y, wide - 1.7, 3.9)
+
+    def _spine(self, canvas: NDArray[np.uint8], z: float) -> None:
+        chest = self.chest
+        y = float(spine_centre(chest, np.array(z)))
+        phase = (z + chest.vertebra) % VERTEBRA_MM
+        a, b = 16.0 * chest.scale, 13.0 * chest.scale
+        canal = y + b + 7.5
+        self._ellipse(canvas, "muscle", 0, canal - 2, 20, 18)
+        if phase < DISC_MM:
+            self._ellipse(canvas, "disc", 0, y, a, b)
+        else:
+            end = min(phase - DISC_MM, VERTEBRA_MM - phase)  # near an end plate the shell is cut flat
+            self._ellipse(canvas, "cortex", 0, y, a, b)
+            if end > 1.0:
+                self._ellipse(canvas, "marrow", 0, y, a - 1.3, b - 1.3)
+        if phase > 0.45 * VERTEBRA_MM:  # pedicles, transverse and spinous processes
+            for side in (-1.0, 1.0):
+                self._ellipse(canvas, "cortex", side * 11, canal - 4, 3.6, 8)
+                if phase > 0.6 * VERTEBRA_MM:
+                    self._ellipse(canvas, "cortex", side * 22, canal + 4, 12, 4.2, side * 0.42)
+                    self._ellipse(canvas, "marrow", side * 22, canal + 4, 10, 2.3, side * 0.42)
+                self._ellipse(canvas, "marrow", side * 11, canal - 4, 1.9, 6)
+        self._ellipse(canvas, "cortex", 0, canal + 6, 11, 6.5)
+        self._ellipse(canvas, "cord", 0, canal, 7.6, 7.0)
+        self._ellipse(canvas, "cortex", 0, canal + 19, 2.8, 11)
+        self._ellipse(canvas, "marrow", 0, canal + 19, 1.2, 9)
+
+
+def _heart_parts(chest: Chest) -> list[tuple[str, Array, Array, Array, float]]:
+    """Ellipsoids of the heart: tissue, centre, map of the unit circle onto a cut, its drift with height, 1/height²."""
+    centre, frame = heart_frame(chest)
+    axes = np.array(chest.heart_axes)
+    parts = [("medfat", centre, axes + 4), ("myocardium", centre, axes)]
+    for along, across, up, size in (
+        (0.22, 0.30, -0.02, (0.50, 0.36, 0.46)),  # left ventricle
+        (0.12, -0.46, -0.10, (0.56, 0.34, 0.55)),  # right ventricle
+        (-0.52, -0.18, 0.0, (0.34, 0.52, 0.60)),  # right atrium
+        (-0.34, 0.60, 0.30, (0.50, 0.30, 0.42)),  # left atrium
+    ):
+        parts.append(("blood", centre + (np.array([along, across, up]) * axes) @ frame, np.array(size) * axes))
+    out = []
+    for tissue, middle, size in parts:
+        matrix = frame.T @ np.diag(1 / size**2) @ frame
+        a, b, d = matrix[0, 0], matrix[0, 1], matrix[1, 1]
+        p, q = matrix[0, 2], matrix[1, 2]
+        det = a * d - b * b
+        shift = -np.array([d * p - b * q, a * q - b * p]) / det
+        up = float(matrix[2, 2] + p * shift[0] + q * shift[1])
+        one, low = np.sqrt(a), np.sqrt(det / a)
+        out.append((tissue, middle, np.array([[1 / one, 0.0], [-b / (a * low), 1 / low]]), shift, up))
+    return out
+
+
+def great_tubes(chest: Chest) -> list[tuple[str, Array, Array | float]]:
+    """Tubes of the mediastinum, in the order in which they are drawn: tissue, points (n, 3), radius."""
+    s, r = chest.scale, chest.aorta
+    x, y, z = chest.heart
+
+    def line(*knots: tuple[float, float, float], n: int = 40) -> Array:
+        at = np.linspace(0, len(knots) - 1, n)
+        columns = zip(*knots, strict=True)
+        points: Array = np.stack([np.interp(at, np.arange(len(knots)), column) for column in columns], axis=1)
+        return points
+
+    back = chest.spine - 11
+    arch = chest.arch
+    turn = np.linspace(0, np.pi, 26)
+    bow = np.stack([2 + -19 * np.cos(turn), -8 + (back + 8) * (1 - np.cos(turn)) / 2 - 14 * (1 + np.cos(turn)) / 2,
+                    arch - 16 + 16 * np.sin(turn)], axis=1)  # fmt: skip
+    level = np.linspace(-230, arch - 16, 150)
+    down = np.stack([21 - 12 / (1 + np.exp((level + 150) / 18)), back + (chest.spine - 11 - back) + 0 * level, level], 1)
+    down[:, 1] += -9 * ((level + 15) / 120) ** 2
+    right, left = hila(chest)
+    carina = (0.0, 10.0, 0.0)
+    t = chest.trachea
+    pipe = line((0.0, 2.0, 150.0), (0.0, 7.0, 60.0), carina, n=110)
+    bronchi = [line(carina, tuple(hilum["airway"]), n=44) for hilum in (right, left)]
+    return [
+        ("blood", line((-17, -24, arch - 16), (-12, -27, -25), (2, -22, z + 12)), r + 4.5),  # ascending aorta
+        ("blood", bow, r + 1.5),
+        ("blood", down, r),
+        ("blood", line((-26, -22, arch + 30), (-25, -22, 0), (-22, -20, z + 5)), 9.0 * s),  # superior vena cava
+        ("blood", line((19, -42, z + 22), (14, -36, -32), (16, -18, -16)), 12.5 * s),  # pulmonary trunk
+        ("blood", line((14, -22, -20), (-16, -6, -22), tuple(right["artery"]), n=34), 9.0 * s),
+        ("blood", line((16, -18, -14), tuple(left["artery"]), n=26), 9.5 * s),
+        ("blood", line((x - 20, y + 24, z + 26), tuple(right["vein"]), n=18), 6.5 * s),
+        ("blood", line((x - 2, y + 34, z + 26), tuple(left["vein"]), n=18), 6.5 * s),
+        ("blood", line((-12, -22, arch), (-15, -12, arch + 70)), 5.5),  # arteries of head and arms
+        ("blood", line((2, -16, arch + 6), (10, -4, arch + 70)), 4.0),
+        ("blood", line((14, -4, arch + 4), (24, 8, arch + 66)), 4.5),
+        ("wall", np.stack([5 + 3 * np.sin(level / 60), back - 9 - 9 * ((level + 15) / 120) ** 2, level], 1), 7.0),
+        ("wall", pipe, t + 1.6),
+        *(("wall", path, np.linspace(t * 0.80, t * 0.68, 44) + 1.4) for path in bronchi),
+        ("airway", pipe, t),
+        *(("airway", path, np.linspace(t * 0.80, t * 0.68, 44)) for path in bronchi),
+    ]  # fmt: skip
+
+
+def hila(chest: Chest) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Where arteries, veins and airways enter the right and the left lung."""
+    s, m = chest.scale, 30 * chest.mediastinum
+    return (
+        {"artery": np.array([-m - 6, 4, -24 * s]), "vein": np.array([-m - 4, 4, -46 * s]),
+         "airway": np.array([-m - 3, 14, -27 * s])},
+        {"artery": np.array([m + 7, 12, -12 * s]), "vein": np.array([m + 7, 14, -48 * s]),
+         "airway": np.array([m + 7, 17, -30 * s])},
+    )  # fmt: skip

@@ -1,0 +1,244 @@
+"""From a patient to pictures: tissues, vessels, airways, parenchyma and findings, then blur and noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from medcourse.data.phantoms._chest_anatomy import Array, Chest, draw_chest, points_in_lung
+from medcourse.data.phantoms._chest_draw import AIR_HU, ANATOMY, CODE, TISSUES, Grid, Outlines, hila
+from medcourse.data.phantoms._chest_marks import CORE, Mark, cover
+from medcourse.data.phantoms._chest_tree import Tubes, airways, fill, grow, join, splat, take
+
+Float = NDArray[np.float32]
+Mask = NDArray[np.uint8]
+
+TEXTURE_MM, TEXTURE_HU = 1.7, 24.0  # width and standard deviation of the parenchyma's texture
+_FIELD_MM = 2.8  # sampling of the texture in the plane
+_KNOT_MM = 4.0  # and along z
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """A patient: the chest and the trees of both lungs."""
+
+    chest: Chest
+    arteries: tuple[Tubes, Tubes]
+    blood: Tubes
+    bronchi: Tubes
+
+
+class Scene:
+    """Slices (n, rows, columns) without noise: `hu`, `masks`, `anatomy`; `lung` is the share of lung.
+
+    `shown` (n, marks) says which slice shows which of the marks that have a mask.
+    """
+
+    def __init__(self, hu: Float, lung: Float, anatomy: Mask, masks: Mask, shown: NDArray[np.bool_]) -> None:
+        self.hu, self.lung, self.anatomy, self.masks, self.shown = hu, lung, anatomy, masks, shown
+
+
+def draw_anatomy(rng: np.random.Generator, *, emphysema: float) -> Anatomy:
+    """Draw chest and trees."""
+    chest = draw_chest(rng, emphysema=emphysema)
+    right, left = hila(chest)
+    leaves = np.stack([points_in_lung(rng, chest, side, 1024, inside_mm=3.5) for side in (-1, 1)])
+    trees = grow(
+        rng,
+        chest,
+        roots=np.stack([right["artery"], right["vein"], left["artery"], left["vein"]]),
+        headings=np.array([[-0.9, 0.2, -0.35]] * 2 + [[0.9, 0.2, -0.35]] * 2),
+        radii=chest.scale * np.array([6.4, 5.8, 6.4, 5.8]),
+        leaves=leaves.reshape(4, 512, 3),
+    )
+    arteries = (take(trees, 0, 4), take(trees, 2, 4))
+    bronchi = [
+        airways(tree, root=hilum["airway"], radius=0.54 * chest.trachea, offset=np.array([x, 0.75, 0.6]), generations=4)
+        for tree, hilum, x in zip(arteries, (right, left), (-0.25, 0.25), strict=True)
+    ]
+    return Anatomy(chest, arteries, trees, join(*bronchi))
+
+
+@lru_cache(maxsize=8)
+def _blur_gain(sigma: float) -> float:
+    """Standard deviation that white noise keeps under OpenCV's Gaussian blur of this width."""
+    size = 2 * round(4 * sigma) + 1
+    kernel = cv2.getGaussianKernel(size, sigma).ravel()
+    return float((kernel**2).sum())
+
+
+def _smooth_noise(white: Float, sigma: float) -> Float:
+    """White fields (n, rows, columns) made smooth, of standard deviation 1."""
+    size = 2 * round(4 * sigma) + 1
+    out = np.stack([cv2.GaussianBlur(field, (size, size), sigma) for field in white])
+    scaled: Float = out / np.float32(_blur_gain(sigma))
+    return scaled
+
+
+def parenchyma(rng: np.random.Generator, chest: Chest, z: Array, grid: Grid, thickness_mm: float) -> Float:
+    """CT numbers of the lung's tissue between its vessels: mean, gradient towards the back, texture, emphysema."""
+    step = max(_FIELD_MM, grid.spacing)
+    rows, columns = (int(np.ceil(s * grid.spacing / step)) + 2 for s in grid.shape)
+    place = (z - z.min()) / _KNOT_MM
+    knots = int(np.floor(place.max())) + 2
+    white = rng.standard_normal((knots, rows, columns), dtype=np.float32)
+    fine = _smooth_noise(white, TEXTURE_MM / step)
+    low = place.astype(np.int64)
+    part = (place - low).astype(np.float32)[:, None, None]
+    fields = (1 - part) * fine[low] + part * fine[low + 1]
+    fields /= np.sqrt((1 - part) ** 2 + part**2)
+    calm = TEXTURE_HU * min(1.0, _FIELD_MM / step) / np.sqrt(1 + thickness_mm / 8)
+    y = grid.centre[1] + (np.arange(grid.shape[0]) - (grid.shape[0] - 1) / 2) * grid.spacing
+    if chest.emphysema:  # holes of 5 to 10 mm, more of them in the upper lung
+        patches = _smooth_noise(white[:, ::-1], 4.2 / step)
+        patch = (1 - part) * patches[low] + part * patches[low + 1]
+        upper = np.clip((z + 100) / 200, 0.15, 1)[:, None, None].astype(np.float32)
+        hole = 1 / (1 + np.exp(-(patch + 1.3 * chest.emphysema * upper - 1.6) / 0.25))
+        fields = calm * fields - 75 * hole
+    else:
+        fields = calm * fields
+    size = (round(columns * step / grid.spacing), round(rows * step / grid.spacing))
+    out = np.empty((len(z), *grid.shape), np.float32)
+    ramp = (chest.lung_hu + chest.gravity_hu * y).astype(np.float32)[:, None]
+    for k, field in enumerate(fields):
+        large = cv2.resize(field, size, interpolation=cv2.INTER_LINEAR) if step > grid.spacing else field
+        out[k] = large[: grid.shape[0], : grid.shape[1]] + ramp
+    return out
+
+
+def _layers(chest: Chest, z: Array, thickness_mm: float, grid: Grid, iodine: float) -> tuple[Float, Float, Mask]:
+    """Tissues averaged over each slice's thickness: HU with empty lungs, share of lung, tissue map of the middle."""
+    half = thickness_mm / 2
+    wanted = np.rint((z[:, None] + np.array([-half, 0.0, half])) * 1024) / 1024  # neighbours share levels
+    levels, index = np.unique(wanted, return_inverse=True)
+    index = index.reshape(wanted.shape)
+    hu = {**dict(chest.hu), **AIR_HU, "lung": 0.0}
+    hu["blood"] += iodine
+    hu["myocardium"] += 0.35 * iodine
+    is_lung = np.zeros(256, np.uint8)
+    is_lung[CODE["lung"]] = 255
+    full = np.zeros(256, np.int16)  # sixteenths of a HU: half the memory of floats, and OpenCV is faster
+    full[: len(TISSUES)] = np.rint([16 * hu[name] for name in TISSUES])
+    outlines = Outlines(chest, levels, grid)
+    out = np.zeros((len(z), *grid.shape), np.float32)
+    lung = np.zeros((len(z), *grid.shape), np.float32)
+    maps = np.empty((len(z), *grid.shape), np.uint8)
+    for level in range(len(levels)):
+        canvas = outlines.paint(level)
+        shade = cv2.pyrDown(cv2.LUT(canvas, full))
+        share = cv2.pyrDown(cv2.LUT(canvas, is_lung))
+        for k, place in np.argwhere(index == level).tolist():
+            weight = 0.5 if place == 1 else 0.25
+            out[k] += shade * np.float32(weight / 16)
+            lung[k] += share * np.float32(weight / 255)
+            if place == 1:
+                maps[k] = canvas[::2, ::2]
+    return out, lung, maps
+
+
+def render(
+    rng: np.random.Generator,
+    patient: Anatomy,
+    marks: list[Mark],
+    z: Array,
+    grid: Grid,
+    *,
+    thickness_mm: float,
+    blur_mm: float,
+    iodine: float = 0.0,
+) -> Scene:
+    """Draw slices at levels z."""
+    chest = patient.chest
+    hu, lung, maps = _layers(chest, z, thickness_mm, grid, iodine)
+    base = parenchyma(rng, chest, z, grid, thickness_mm)
+    for k in range(len(z)):
+        hu[k] += lung[k] * base[k]
+    span = (float(z.min() - thickness_mm), float(z.max() + thickness_mm))
+    size = np.array([thickness_mm, grid.spacing, grid.spacing])
+    step = max(0.85 * grid.spacing, 0.35)
+    view = {"z": z, "centre": grid.centre, "shape": grid.shape, "size_mm": size}
+
+    def share(tubes: Tubes) -> Float:
+        return splat(fill(tubes, step_mm=step, z_range=span), **view)
+
+    blood = share(patient.blood)
+    lumen = patient.bronchi
+    thick = lumen._replace(radius=lumen.radius + np.maximum(0.17 * lumen.radius, 0.45))
+    wall, hollow = share(thick), share(lumen)
+    tissue = dict(chest.hu)
+    for k in range(len(z)):
+        hu[k] += blood[k] * (np.float32(tissue["blood"] + iodine) - hu[k])
+        hu[k] += wall[k] * (np.float32(tissue["wall"]) - hu[k])
+        hu[k] += hollow[k] * (np.float32(AIR_HU["airway"]) - hu[k])
+    anatomy = np.take(ANATOMY, maps)
+    inside = maps == CODE["lung"]
+    anatomy[(blood > 0.5) & inside] = 3
+    anatomy[(wall > 0.5) & inside] = 1
+    anatomy[(hollow > 0.5) & (anatomy != 3)] = 5
+    masks = np.zeros(anatomy.shape, np.uint8)
+    shown = np.zeros((len(z), len(marks)), bool)
+    for number, mark in enumerate(marks):
+        _put(mark, hu, base, lung, masks, shown[:, number], z, grid, thickness_mm, step, span)
+    sigma = np.sqrt(max(blur_mm**2 - (0.5 * grid.spacing) ** 2, 0.0)) / grid.spacing
+    if sigma > 0.15:
+        for k in range(len(z)):
+            hu[k] = cv2.GaussianBlur(hu[k], (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+    return Scene(hu, lung, anatomy, masks, shown)
+
+
+def _put(
+    mark: Mark, hu: Float, base: Float, lung: Float, masks: Mask, shown: NDArray[np.bool_],
+    z: Array, grid: Grid, thickness_mm: float, step: float, span: tuple[float, float],
+) -> None:  # fmt: skip
+    """Put a finding into the slices: within the lung, it makes tissue as bright as it is, and nothing darker."""
+    rows, columns = grid.shape
+    best: tuple[float, tuple[int, int, int]] = (0.0, (0, 0, 0))
+    for blob in mark.blobs:
+        reach = blob.reach()
+        column, row = (
+            (blob.centre[k] - grid.centre[k]) / grid.spacing + (n - 1) / 2 for k, n in ((0, columns), (1, rows))
+        )
+        pixels = int(np.ceil(reach / grid.spacing)) + 2
+        r0, r1 = max(int(row) - pixels, 0), min(int(row) + pixels + 2, rows)
+        c0, c1 = max(int(column) - pixels, 0), min(int(column) + pixels + 2, columns)
+        if r0 >= r1 or c0 >= c1:
+            continue
+        x = grid.centre[0] + (np.arange(c0, c1) - (columns - 1) / 2) * grid.spacing
+        y = grid.centre[1] + (np.arange(r0, r1) - (rows - 1) / 2) * grid.spacing
+        for k in np.flatnonzero(np.abs(z - blob.centre[2]) < reach + thickness_mm).tolist():
+            levels = z[k] + thickness_mm * np.array([-2, -1, 0, 1, 2]) / 3
+            points = np.stack(np.meshgrid(levels, y, x, indexing="ij")[::-1], axis=-1)
+            part = cover(blob, points, pixel_mm=grid.spacing)
+            share = (np.tensordot(np.array([1, 2, 3, 2, 1]) / 9, part, 1)).astype(np.float32)
+            box = (k, slice(r0, r1), slice(c0, c1))
+            excess = np.maximum(hu[box] - base[box], 0) * (lung[box] > 0)
+            hu[box] += lung[box] * share * np.maximum(np.float32(blob.contrast) - excess, 0)
+            if blob.mask:
+                filled = share * lung[box]
+                inside = filled > 0.5
+                if blob.mask == CORE:
+                    inside &= masks[box] > 0
+                else:
+                    shown[k] |= bool(inside.any())
+                    r, c = np.unravel_index(int(filled.argmax()), filled.shape)
+                    if filled[r, c] > best[0]:
+                        best = (float(filled[r, c]), (k, r0 + int(r), c0 + int(c)))
+                masks[box][inside] = blob.mask
+        if blob.mask and blob.mask != CORE and best[0] > 0.02 and not shown.any():
+            masks[best[1]] = blob.mask  # smaller than half a voxel everywhere: the voxel it fills most
+            shown[best[1][0]] = True
+    if mark.tubes is not None:
+        low, high = mark.tubes.start[:, 2].min(), mark.tubes.start[:, 2].max()
+        if min(low, mark.tubes.end[:, 2].min()) - 6 > span[1] or max(high, mark.tubes.end[:, 2].max()) + 6 < span[0]:
+            return
+        size = np.array([thickness_mm, grid.spacing, grid.spacing])
+        share = splat(
+            fill(mark.tubes, step_mm=step, z_range=span), z=z, centre=grid.centre, shape=grid.shape, size_mm=size
+        )
+        for k in np.flatnonzero(share.any(axis=(1, 2))).tolist():
+            excess = np.maximum(hu[k] - base[k], 0) * (lung[k] > 0)
+            hu[k] += lung[k] * share[k] * np.maximum(np.float32(mark.tube_contrast) - excess, 0)
