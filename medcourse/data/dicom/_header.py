@@ -130,7 +130,7 @@ def looked_up(values: NDArray[Any], item: Dataset, path: object) -> NDArray[np.f
         kind = np.dtype("<u2" if little else ">u2") if len(data) >= 2 * entries else np.dtype(np.uint8)
         table = np.frombuffer(data[: entries * kind.itemsize], kind)
     else:
-        table = np.asarray(data)
+        table = np.atleast_1d(data)
     if table.shape != (entries,) or not 1 <= bits <= 16:
         raise DicomError(f"{path}: a look-up table of {table.size} entries, {entries} announced; fetch it again")
     places = np.clip(np.rint(values.astype(np.float64)) - first, 0, entries - 1)

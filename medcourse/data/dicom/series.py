@@ -151,9 +151,9 @@ def read_series(
     if uid not in found:
         raise DicomError(f"{label}: no series {quoted(uid)}; list those that are there with dicom.find_series")
     slices = found[uid]
-    if len(slices) == 1 and frame_count(slices[0][1]) > 1:
-        return read_multiframe(slices[0][0], allow_gaps=allow_gaps, allow_tilt=allow_tilt, max_bytes=max_bytes)
     with guarded(label):
+        if len(slices) == 1 and frame_count(slices[0][1]) > 1:
+            return read_multiframe(slices[0][0], allow_gaps=allow_gaps, allow_tilt=allow_tilt, max_bytes=max_bytes)
         _require_alike(slices)
         first_path, first = slices[0]
         stack = stacked(
