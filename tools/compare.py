@@ -36,7 +36,7 @@ class Tolerance:
     @classmethod
     def of(cls, metadata: dict[str, Any]) -> Tolerance:
         course = metadata.get("course") or {}
-        unknown = set(course) - {"tolerance", "atol", "figure", "ignore"}
+        unknown = set(course) - {"tolerance", "atol", "figure", "ignore", "sets"}
         if unknown:
             raise ValueError(f"course: {', '.join(sorted(unknown))} is not a cell option; see CONTRIBUTING")
         default = cls()
