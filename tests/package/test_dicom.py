@@ -527,6 +527,7 @@ def test_read_refuses_shipped_files_that_are_no_grey_slice(name: str, message: s
         (("PixelSpacing",), {}, "no Pixel Spacing"),
         (("PixelSpacing",), {"ImagerPixelSpacing": [0.1, 0.1]}, "Imager Pixel Spacing holds at the detector only"),
         ((), {"PixelSpacing": [0, 0.7]}, r"Pixel Spacing \(0028,0030\) is \[0.0, 0.7\], not two positive lengths"),
+        ((), {"PixelSpacing": [1e308, 1e308]}, r"is \[1e\+308, 1e\+308\], not two positive lengths"),
         ((), {"PixelSpacing": 0.7}, r"is \[0.7\], not two positive lengths"),
         (("RescaleSlope",), {}, "CT without Rescale Slope and Intercept, so not in HU"),
         ((), {"RescaleType": "US"}, "CT rescaled to US, not to HU"),

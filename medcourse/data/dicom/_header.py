@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 GREY = ("MONOCHROME1", "MONOCHROME2")
+LEAST_MM, MOST_MM = 1e-6, 1e6  # no image of a patient is finer than a nanometre or lies a kilometre away
 
 
 def require_pixels(dataset: Dataset, path: object) -> None:
@@ -60,7 +60,7 @@ def spacing(header: Dataset, path: object) -> tuple[float, float]:
             "read it with pydicom.dcmread if they do not matter"
         )
     found = [float(item) for item in np.atleast_1d(value)]
-    if len(found) != 2 or not all(math.isfinite(item) and item > 0 for item in found):
+    if len(found) != 2 or not all(LEAST_MM <= item <= MOST_MM for item in found):
         raise DicomError(
             f"{path}: Pixel Spacing (0028,0030) is {quoted(found)}, not two positive lengths; mend the header"
         )
@@ -70,7 +70,12 @@ def spacing(header: Dataset, path: object) -> tuple[float, float]:
 def position(header: Dataset, path: object) -> NDArray[np.float64]:
     """Centre of the first pixel in the patient, LPS, in millimetres."""
     lacking = "its place in the patient is unknown; take a series with positions, or read the slices one by one"
-    return numbers(header, "ImagePositionPatient", 3, path, lacking=lacking)
+    found = numbers(header, "ImagePositionPatient", 3, path, lacking=lacking)
+    if np.abs(found).max() > MOST_MM:
+        raise DicomError(
+            f"{path}: ImagePositionPatient is {quoted(found.tolist())}, beyond a kilometre; mend the header"
+        )
+    return found
 
 
 def orientation(header: Dataset, path: object) -> NDArray[np.float64]:

@@ -144,7 +144,7 @@ def read_series(
     """
     label, found = _grouped(source, max_bytes)
     if series_uid is None and len(found) > 1:
-        listed = ", ".join(f"{uid} ({len(slices)} files)" for uid, slices in list(found.items())[:3])
+        listed = ", ".join(f"{quoted(uid)} ({len(slices)} files)" for uid, slices in list(found.items())[:3])
         more = ", …" if len(found) > 3 else ""
         raise DicomError(f"{label}: {len(found)} series, {listed}{more}; choose one with series_uid=")
     uid = next(iter(found)) if series_uid is None else series_uid
