@@ -191,7 +191,7 @@ def _fill(
     progress: bool | None,
     settings: Settings,
 ) -> dict[str, str]:
-    import requests  # type: ignore[import-untyped]
+    import requests
 
     have = part.stat().st_size if part.exists() else 0
     headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}

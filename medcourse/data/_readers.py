@@ -5,11 +5,13 @@ from __future__ import annotations
 import gzip
 import io
 import itertools
+import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, overload
+from typing import Any, NamedTuple, overload
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -232,25 +234,36 @@ def _medmnist(info: SetInfo, path: Path, source: str) -> ImageSet:
     for split, count in info.splits.items():
         shapes[f"{split}_images"] = (count, *(info.shape[:-1] if info.shape[-1] == 1 else info.shape))
         shapes[f"{split}_labels"] = (count, 1)
-    arrays = {}
-    with zipfile.ZipFile(path) as archive:
-        sizes = {item.filename: item.file_size for item in archive.infolist()}
-    if set(sizes) != {f"{key}.npy" for key in shapes}:
-        raise ChecksumError(f"{info.name}: {path} holds {', '.join(sorted(sizes))}; fetch the set again")
-    for key, shape in shapes.items():
-        if sizes[f"{key}.npy"] > 8 * int(np.prod(shape)) + 4096:  # before anything is unpacked
-            raise ChecksumError(f"{info.name}: {key} is far larger than {shape}; fetch the set again")
-    with np.load(path, allow_pickle=False) as stored:
-        for key, shape in shapes.items():
-            arrays[key] = stored[key]
-            if arrays[key].shape != shape:
-                raise ChecksumError(f"{info.name}: {key} is {arrays[key].shape}, not {shape}; fetch the set again")
-    splits = []
-    for split in info.splits:
+    try:
+        arrays = _npz(path, shapes)
+    except (OSError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        cause = str(error).splitlines()[0]
+        raise ChecksumError(f"{info.name}: {path} is not the set's archive ({cause}); fetch the set again") from None
+    splits = {}
+    for split in ("train", "val", "test"):
         images = arrays[f"{split}_images"]
         images = images[..., np.newaxis] if info.shape[-1] == 1 else images
-        splits.append(Split(images.astype(np.uint8, copy=False), arrays[f"{split}_labels"][:, 0].astype(np.int64)))
-    return ImageSet(*splits, classes=info.classes, source=source)
+        splits[split] = Split(images, arrays[f"{split}_labels"][:, 0].astype(np.int64))
+    return ImageSet(splits["train"], splits["val"], splits["test"], info.classes, source)
+
+
+def _npz(path: Path, shapes: dict[str, tuple[int, ...]]) -> dict[str, NDArray[np.uint8]]:
+    """Read the arrays of these names and shapes, whole numbers from 0 to 255, after a look at their unpacked size."""
+    with zipfile.ZipFile(path) as archive:
+        sizes = {item.filename.removesuffix(".npy"): item.file_size for item in archive.infolist()}
+    if set(sizes) != set(shapes):
+        raise ValueError(f"it holds {', '.join(sorted(sizes))}")
+    for key, shape in shapes.items():
+        if sizes[key] > 8 * int(np.prod(shape)) + 4096:  # before anything is unpacked
+            raise ValueError(f"{key} is far larger than {shape}")
+    arrays = {}
+    with np.load(path, allow_pickle=False) as stored:
+        for key, shape in shapes.items():
+            array = stored[key]
+            if array.shape != shape or array.dtype.kind not in "ui":
+                raise ValueError(f"{key} is {array.dtype} {array.shape}, not whole numbers of {shape}")
+            arrays[key] = array.astype(np.uint8, copy=False)
+    return arrays
 
 
 def _volumes(info: SetInfo, path: Path, file: RegisteredFile, source: str) -> Volumes:
@@ -262,15 +275,17 @@ def _volumes(info: SetInfo, path: Path, file: RegisteredFile, source: str) -> Vo
 
 def _nifti(content: bytes) -> tuple[NDArray[np.float64], tuple[float, float, float]]:
     """Array (z, y, x) whose axes grow to superior, posterior and left, as in DICOM, and its spacing."""
-    import nibabel as nib
-    from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
+    import nibabel
 
+    nib: Any = nibabel  # its functions carry few types
+    turn = nib.orientations
     with gzip.GzipFile(fileobj=io.BytesIO(content)) as handle:
         raw = handle.read(_UNPACKED + 1)
     if len(raw) > _UNPACKED:
         raise ChecksumError("a volume unpacks to more than 4 GiB; fetch the set again")
     image = nib.Nifti1Image.from_bytes(raw)
-    turned = image.as_reoriented(ornt_transform(io_orientation(image.affine), axcodes2ornt(("L", "P", "S"))))
+    way = turn.ornt_transform(turn.io_orientation(image.affine), turn.axcodes2ornt(("L", "P", "S")))
+    turned = image.as_reoriented(way)
     x, y, z = (float(step) for step in turned.header.get_zooms()[:3])
     return np.asarray(turned.dataobj).transpose(2, 1, 0), (z, y, x)
 
@@ -305,13 +320,15 @@ def _picture(content: bytes, *, grey: bool = False) -> NDArray[np.uint8]:
 
 
 def _wfdb(found: list[Found], source: str) -> Ecg:
-    import wfdb
-
     (header,) = (item.path for item in found if item.path.suffix == ".hea")
     if any(item.path.parent != header.parent for item in found):
         raise ChecksumError(f"{header.stem}: its files lie in several folders; put them into {header.parent}")
     stem = str(header.with_suffix(""))
-    record, notes = wfdb.rdrecord(stem), wfdb.rdann(stem, "atr")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # wfdb's own use of pandas
+        import wfdb
+
+        record, notes = wfdb.rdrecord(stem), wfdb.rdann(stem, "atr")
     return Ecg(
         record=header.stem,
         signal=np.asarray(record.p_signal, np.float32),

@@ -13,14 +13,15 @@ TASKS = ("classification", "ordinal classification", "segmentation", "detection"
 
 _DOI = re.compile(r"10\.\d{4,9}/\S+")
 _PATTERNS = {"md5": r"[0-9a-f]{32}", "sha256": r"[0-9a-f]{64}", "members": r"[0-9a-f]{64}"}
-_REQUIRED = {
+_REQUIRED: dict[str, type] = {
     "title": str, "title_zh": str, "task": str, "modality": str, "home": str, "access": str, "licence": str,
     "citation": list, "patients": str, "consent": str, "flaws": list,
 }  # fmt: skip
-_OPTIONAL = {
+_OPTIONAL: dict[str, type] = {
     "reader": str, "shape": list, "spacing_mm": list, "splits": dict, "classes": list, "counts": dict, "positive": str,
     "files": list, "steps": list, "unverified": list, "variant_of": str,
 }  # fmt: skip
+_MEDMNIST = {"train", "val", "test"}
 _TEXTS = ("flaws", "classes", "steps", "unverified")  # lists of text
 
 
@@ -123,7 +124,7 @@ def parse(name: str, entry: Mapping[str, Any]) -> SetInfo:
     _check_numbers(name, entry)
     files = tuple(_file(name, item) for item in entry.get("files", []))
     _check_access(name, entry, files)
-    given = {key: tuple(entry[key]) for key in (*_TEXTS, "shape", "spacing_mm") if key in entry}
+    given: dict[str, Any] = {key: tuple(entry[key]) for key in (*_TEXTS, "shape", "spacing_mm") if key in entry}
     given |= {key: entry[key] for key in ("reader", "splits", "positive", "variant_of") if key in entry}
     if "counts" in entry:
         given["counts"] = {split: tuple(row) for split, row in entry["counts"].items()}
@@ -153,8 +154,9 @@ def _check_access(name: str, entry: Mapping[str, Any], files: tuple[RegisteredFi
         raise RegistryError(f"{name}: without urls it needs steps: what a reader must do to get it")
     if files and "reader" not in entry:
         raise RegistryError(f"{name}: files need a reader, one of {', '.join(READERS)}")
-    if entry.get("reader") == "medmnist" and not {"shape", "splits", "classes"} <= set(entry):
-        raise RegistryError(f"{name}: the medmnist reader needs shape, splits and classes")
+    needed = {"shape", "splits", "classes"}
+    if entry.get("reader") == "medmnist" and not (needed <= set(entry) and set(entry["splits"]) == _MEDMNIST):
+        raise RegistryError(f"{name}: the medmnist reader needs shape, classes, and splits train, val and test")
 
 
 def _check_url(name: str, url: Any) -> None:

@@ -116,7 +116,7 @@ def _verify(name: str | None) -> int:
     for verdict in verdicts:
         print(f"{'ok ' if verdict.ok else 'BAD'} {verdict.name:<20} {verdict.path}  {verdict.source}")
     if not verdicts:
-        print(f"nothing to verify: {name or 'no set'} is not on this machine")
+        print(f"nothing to verify: {'no set is' if name is None else f'{name} is not'} on this machine")
     return 0 if all(verdict.ok for verdict in verdicts) else 1
 
 
