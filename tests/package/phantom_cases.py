@@ -42,3 +42,22 @@ class Case:
 CASES: dict[str, Case] = {}
 
 # One entry per phantom, each with the import it needs.
+
+from medcourse.data.phantoms import chest_ct_slices, chest_ct_volumes  # noqa: E402
+
+CASES["chest_ct_slices"] = Case(
+    call=chest_ct_slices, quick={"size": 96, "slices_per_patient": 2}, grey=1.0, calibrated=True, unchanged=0.97,
+    ladders=("chest_nodule",),
+)  # fmt: skip
+CASES["chest_ct_volumes"] = Case(
+    call=chest_ct_volumes, quick={"size": 24, "around": "mark", "noise_hu": 60.0}, grey=1.0, calibrated=True,
+    unchanged=0.5, ladders=(),
+)  # fmt: skip
+
+from medcourse.data.phantoms import mammograms  # noqa: E402
+
+CASES["mammograms"] = Case(
+    call=mammograms, quick={"size": 96, "views": ("L-CC", "R-MLO"), "noise": 0.06, "blur_mm": 1.0}, grey=1 / 255,
+    unchanged=0.9,
+    ladders=("mammogram_mass", "mammogram_calcifications"),
+)  # fmt: skip

@@ -32,9 +32,9 @@ FAT_PER_MM = 0.045  # linear attenuation of fat, 1/mm, at mammography's energies
 GLAND_PER_MM = 1.5 * FAT_PER_MM  # fat : normal tissue : cancer as 1 : 1.50 : 1.665 (Carroll 1994)
 LATITUDE = 1.5  # natural logarithms of exposure that the grey levels 0 to 1 span
 FAT_GREY = 0.24  # of fat at full thickness: what is left of its attenuation after the thickness is equalised
-MASS_GREY = 0.10  # mean peak of a mass at medium difficulty
-CALCIUM_AMPLITUDE = 1.0  # of the grains' attenuation at medium difficulty
-_REFERENCE = FAT_PER_MM * 52 + 0.35  # natural logarithm of the attenuation behind the reference breast
+MASS_GREY = 0.13  # mean peak of a mass at medium difficulty
+CALCIUM_AMPLITUDE = 1.3  # of the grains' attenuation at medium difficulty
+REFERENCE = FAT_PER_MM * 52 + 0.35  # natural logarithm of the attenuation behind the reference breast
 _MIMICS = {"mass": ("lump", "crossing", "lymph node"), "calcifications": ("scattered", "vascular", "ring")}
 
 
@@ -111,7 +111,7 @@ def layers(patient: int, seed: int, view: str, hers: Mapping[str, Any], settings
         common, depth=hers["depth"], projection=projection, thickness=hers["thickness"] + 4 * (projection == "MLO"),
         skin=hers["skin"],
     )  # fmt: skip
-    facts, lesion, mimic, mask = _marked(rng, shape, view, hers, settings)
+    facts, lesion, mimic, mask = marked(rng, shape, view, hers, settings)
     extra = np.zeros((size, size), np.float32)
     _others(rng, shape, hers, settings, extra)
 
@@ -167,14 +167,16 @@ def expose(parts: Layers, finding: Float, *, settings: Settings, scanner: Scanne
     sigma = settings.blur_mm * scanner.blur * settings.size / FIELD_MM
     if sigma > 0:
         grey = cv2.GaussianBlur(grey, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
-    attenuated = (grey - np.float32(FAT_GREY) * parts.share) * np.float32(LATITUDE) + np.float32(thickness) * parts.share
+    attenuated = (grey - np.float32(FAT_GREY) * parts.share) * np.float32(LATITUDE) + np.float32(
+        thickness
+    ) * parts.share
     # Photons per pixel are proportional to exp(-attenuation); the logarithm's deviation is one over their root.
     relative = settings.noise * scanner.noise * settings.size / FIELD_MM
-    grey += np.float32(relative / LATITUDE) * np.exp((attenuated - np.float32(_REFERENCE)) / 2) * parts.white
+    grey += np.float32(relative / LATITUDE) * np.exp((attenuated - np.float32(REFERENCE)) / 2) * parts.white
     return np.clip(np.float32(scanner.gain) * grey + np.float32(scanner.offset), 0, 1)
 
 
-def _marked(
+def marked(
     rng: np.random.Generator, shape: Shape, view: str, hers: Mapping[str, Any], settings: Settings
 ) -> tuple[dict[str, Any], Float, Float, NDArray[np.uint8]]:
     """Draw the lesion that may be in this picture and the mimic that may stand in its place."""
@@ -203,7 +205,7 @@ def _marked(
     if kind == "calcifications" or hers["with_grains"]:
         mask[things.add_grains(lesion, grains, **at, amplitude=CALCIUM_AMPLITUDE)] = 2
     mimic_kind = _MIMICS[kind][0 if u[3] < 0.4 else 1 if u[3] < 0.8 else 2]
-    _draw_mimic(mimic, mimic_kind, u, peak, radius, at, (scattered, vascular, ring))
+    draw_mimic(mimic, mimic_kind, u, peak, radius, at, (scattered, vascular, ring))
     facts = {
         "kind": kind,
         "mimic": mimic_kind,
@@ -216,26 +218,24 @@ def _marked(
     return facts, lesion, mimic, mask
 
 
-def _draw_mimic(
+def draw_mimic(
     mimic: Float, kind: str, u: NDArray[np.float64], peak: float, radius: float, at: dict[str, float], grains: Any
 ) -> None:
     turn = 2 * math.pi * u[4]
     if kind == "lump":
-        things.add_lump(mimic, **at, peak=0.85 * peak, sigma=0.7 * radius, stretch=1 + 0.3 * u[5], angle=turn)
+        things.add_lump(mimic, **at, peak=1.25 * peak, sigma=0.75 * radius, stretch=1 + 0.35 * u[5], angle=turn)
     elif kind == "crossing":
         angles = turn + np.array([0, 0.7 + 0.7 * u[5], 1.6 + 0.8 * u[6]])
         sag = 0.02 * (2 * u[5:8] - 1)
-        things.add_crossing(mimic, **at, peak=1.05 * peak, angles=angles, width=0.28 * radius, sag=sag)
+        things.add_crossing(mimic, **at, peak=1.45 * peak, angles=angles, width=0.28 * radius, sag=sag)
     elif kind == "lymph node":
-        things.add_node(mimic, **at, peak=peak, length=6 + 5 * u[5], angle=turn, hilum=0.6 + 0.3 * u[6])
+        things.add_node(mimic, **at, peak=1.5 * peak, length=8 + 5 * u[5], angle=turn, hilum=0.6 + 0.3 * u[6])
     else:
         beads = grains[_MIMICS["calcifications"].index(kind)]
         things.add_grains(mimic, beads, **at, amplitude=CALCIUM_AMPLITUDE)
 
 
-def _others(
-    rng: np.random.Generator, shape: Shape, hers: Mapping[str, Any], settings: Settings, extra: Float
-) -> None:
+def _others(rng: np.random.Generator, shape: Shape, hers: Mapping[str, Any], settings: Settings, extra: Float) -> None:
     """Add what every woman may have, ill or not, at every difficulty: nodes, arteries, lumps, single grains."""
     lumps, grains = rng.poisson(1.2 * settings.distractors), rng.poisson(1.5 * settings.distractors)
     u = rng.random((max(lumps, grains, 1), 6))
@@ -243,8 +243,8 @@ def _others(
     for row in u[:lumps].tolist():
         y, x = place(shape, (0.25 + 0.55 * row[0]) * shape.depth, 2.2 * (row[1] - 0.5), 6)
         things.add_lump(
-            extra, y=y + shape.nipple_y, x=x, peak=0.09 * (0.4 + row[2]), sigma=3 + 3 * row[3], stretch=1 + 0.4 * row[4],
-            angle=math.pi * row[5],
+            extra, y=y + shape.nipple_y, x=x, peak=0.09 * (0.4 + row[2]), sigma=3 + 3 * row[3],
+            stretch=1 + 0.4 * row[4], angle=math.pi * row[5],
         )  # fmt: skip
     for row in u[:grains].tolist():
         y, x = place(shape, (0.2 + 0.65 * row[5]) * shape.depth, 2.2 * (row[4] - 0.5), 2)
@@ -259,6 +259,4 @@ def _others(
     if hers["node"]:
         share, angle = hers["node_at"]
         y, x = place(shape, share * shape.depth, angle, 6)
-        things.add_node(
-            extra, y=y + shape.nipple_y, x=x, peak=0.16, length=7.5, angle=1.0 + float(u[0, 0]), hilum=0.8
-        )
+        things.add_node(extra, y=y + shape.nipple_y, x=x, peak=0.16, length=7.5, angle=1.0 + float(u[0, 0]), hilum=0.8)

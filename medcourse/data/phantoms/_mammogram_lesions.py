@@ -15,7 +15,7 @@ from medcourse.data.phantoms._mammogram_shape import FIELD_MM, Float
 
 Float64 = NDArray[np.float64]
 Box = tuple[slice, slice]
-CALCIUM = 1.0  # 1/mm: what a grain attenuates more than tissue. Less than solid hydroxyapatite, which it is not
+CALCIUM = 1.0  # 1/mm: attenuation of a grain beyond that of tissue; effective, scaled by the difficulty
 MARGINS = ("circumscribed", "obscured", "spiculated")
 
 
@@ -97,9 +97,7 @@ def spicule_count(spiculation: float) -> int:
     return 0 if spiculation <= 0.4 else round(8 + 20 * (spiculation - 0.4))
 
 
-def add_lump(
-    picture: Float, *, y: float, x: float, peak: float, sigma: float, stretch: float, angle: float
-) -> None:
+def add_lump(picture: Float, *, y: float, x: float, peak: float, sigma: float, stretch: float, angle: float) -> None:
     """Tissue that overlaps by chance: a soft oval without an edge."""
     box, down, right = box_of(y, x, 3.2 * sigma * stretch, len(picture))
     along = (right * math.cos(angle) + down * math.sin(angle)) / np.float32(sigma * stretch)
@@ -183,7 +181,7 @@ def draw_scattered(rng: np.random.Generator) -> Float64:
     """Benign grains: rounder, more alike, and scattered over a wide region."""
     count = int(rng.integers(7, 16))
     angle, away = 2 * np.pi * rng.random(count), 13 * np.sqrt(rng.random(count))
-    diameter = 0.46 + 0.14 * rng.random(count)
+    diameter = 0.46 + 0.18 * rng.random(count)
     return np.stack([away * np.sin(angle), away * np.cos(angle), diameter], axis=1)
 
 
@@ -195,7 +193,7 @@ def draw_vascular(rng: np.random.Generator) -> Float64:
     side = bend * along**2 + np.array([-1.0, 1.0])[:, None] * (0.9 + 0.4 * rng.random())
     spots = np.stack([np.broadcast_to(along, side.shape)[keep], side[keep]])
     spots = np.concatenate([spots, [[-9.0, 9.0], [0.0, 0.0]]], axis=1)  # never empty
-    diameter = 0.3 + 0.12 * rng.random(spots.shape[1])
+    diameter = 0.32 + 0.18 * rng.random(spots.shape[1])
     c, s = np.cos(angle), np.sin(angle)
     return np.stack([s * spots[0] + c * spots[1], c * spots[0] - s * spots[1], diameter], axis=1)
 
@@ -205,5 +203,5 @@ def draw_ring(rng: np.random.Generator) -> Float64:
     radius = 1.6 + 1.6 * rng.random()
     count = round(5.0 * radius)
     angle = 2 * np.pi * (np.arange(count) + 0.3 * rng.random(count)) / count
-    diameter = 0.40 + 0.08 * rng.random(count)
+    diameter = 0.42 + 0.12 * rng.random(count)
     return np.stack([radius * np.sin(angle), radius * np.cos(angle), diameter], axis=1)
