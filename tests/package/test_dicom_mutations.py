@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.package.mutations import SECONDS
+from tests.package.dicom_mutations import SECONDS
 
 ROOT = Path(__file__).parents[2]
 
 
 def run(kind: str, count: int, folder: Path, first: int = 0) -> tuple[list[dict[str, object]], str]:
     """Read `count` damaged files in a process of its own; give what it printed, and how it ended if not well."""
-    command = [sys.executable, "-m", "tests.package.mutations", kind, str(first), str(count), str(folder)]
+    command = [sys.executable, "-m", "tests.package.dicom_mutations", kind, str(first), str(count), str(folder)]
     try:
         result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
     except subprocess.TimeoutExpired:
@@ -49,7 +49,7 @@ import ctypes
 import sys
 from pathlib import Path
 from medcourse.data import dicom
-from tests.package import mutations
+from tests.package import dicom_mutations as mutations
 
 def crash(): ctypes.string_at(0)
 def hang():

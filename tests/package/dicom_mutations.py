@@ -1,8 +1,8 @@
 """Read thousands of damaged files in a process of its own.
 
-Run it as ``python -m tests.package.mutations KIND FIRST COUNT FOLDER``. Each case is drawn from its kind and number
-alone, so a failure is repeated by running that one number. For each, a line of JSON is printed before it is read and
-one after; a case that hangs or crashes the process is the last one begun.
+Run it as ``python -m tests.package.dicom_mutations KIND FIRST COUNT FOLDER``. Each case is drawn from its kind and
+number alone, so a failure is repeated by running that one number. For each, a line of JSON is printed before it is read
+and one after; a case that hangs or crashes the process is the last one begun.
 """
 
 from __future__ import annotations
