@@ -66,11 +66,12 @@ def digests(path: Path, algorithms: Sequence[str], *, progress: bool | None = No
         while count := handle.readinto(buffer):  # type: ignore[attr-defined]  # a raw file has it
             for hasher in hashers:
                 hasher.update(view[:count])
-            yield
+            for _ in range(math.ceil(count / MIB)):
+                yield
 
     with path.open("rb", buffering=0) as handle:
-        total = math.ceil(path.stat().st_size / BLOCK)
-        for _ in bar(blocks(handle), total=total, unit="block", progress=progress):
+        total = math.ceil(path.stat().st_size / MIB)
+        for _ in bar(blocks(handle), total=total, unit="MiB", progress=progress):
             pass
     return {name: hasher.hexdigest() for name, hasher in zip(algorithms, hashers, strict=True)}
 
@@ -219,7 +220,7 @@ def _fill(
                         for hasher in hashers:
                             hasher.update(block)
             pump = _pump(answer, part, start, total, hashers, most=total or limit, settings=settings)
-            for _ in bar(pump, total=math.ceil(((total or 0) - start) / MIB), unit="MiB", progress=progress):
+            for _ in bar(pump, total=max(0, math.ceil(((total or 0) - start) / MIB)), unit="MiB", progress=progress):
                 pass
     return {name: hasher.hexdigest() for name, hasher in zip(algorithms, hashers, strict=True)}
 

@@ -62,11 +62,13 @@ def present(info: SetInfo, file: RegisteredFile) -> Path | None:
     return path if path.exists() else None
 
 
-def identify(path: Path, file: RegisteredFile, *, known: dict[str, str] | None = None) -> Accepted | None:
+def identify(
+    path: Path, file: RegisteredFile, *, known: dict[str, str] | None = None, progress: bool | None = None
+) -> Accepted | None:
     """Which registered state a file or folder is in; None if it is in none. Hashes it, unless digests are `known`."""
     if path.is_file():
         wanted = [name for name in ("sha256", "md5") if any(getattr(state, name) for state in file.accept)]
-        found = known if known is not None else digests(path, wanted)
+        found = known if known is not None else digests(path, wanted, progress=progress)
         for state in file.accept:
             sums = {name: getattr(state, name) for name in ("sha256", "md5") if getattr(state, name)}
             right_size = state.bytes is None or state.bytes == path.stat().st_size
@@ -88,7 +90,7 @@ def obtain(info: SetInfo, file: RegisteredFile, *, may_download: bool, progress:
     """Find a file verified: in ``$MEDCOURSE_DATA``, then in the cache, then from its home."""
     for path in own_copies(info, file):
         try:
-            state = identify(path, file)
+            state = identify(path, file, progress=progress)
         except OSError as error:
             raise DataUnavailable(f"{info.name}: {path} cannot be read ({error.strerror}); check it") from None
         if state is None:
@@ -99,12 +101,13 @@ def obtain(info: SetInfo, file: RegisteredFile, *, may_download: bool, progress:
         return Found(path, state)
     target = cached(info, file)
     if target.exists():
-        state = identify(target, file)
+        state = identify(target, file, progress=progress)
         if state is not None:
             return Found(target, state)
     if not may_download or not file.urls:
-        refused = _discard(target)
-        raise DataUnavailable(f"{info.name}: {refused}{file.name} is not here{_no_folder()}; {remedy(info, file)}")
+        raise DataUnavailable(
+            f"{info.name}: {_discard(target)}{file.name} is not here{_no_folder()}; {remedy(info, file)}"
+        )
     return _fetch(info, file, target, progress=progress)
 
 

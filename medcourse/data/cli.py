@@ -76,7 +76,8 @@ def _list() -> int:
     rows = []
     for name in registry.available():
         info = registry.describe(name)
-        rows.append((name, registry.place(name), f"{info.title}, {info.licence}, {info.access}"))
+        text = textwrap.shorten(f"{info.title}, {info.access}, {info.licence}", 84, placeholder=" …")
+        rows.append((name, registry.place(name), text))
     _table(rows)
     print(f"\nhere: {registry.data_folder() or 'MEDCOURSE_DATA names no folder'}; cache: {registry.cache_folder()}")
     return 0
@@ -136,7 +137,8 @@ def _plain(text: str) -> str:
     text = re.sub(r"\{\w+\}`([^`<]+)(?: <[^`]*>)?`", r"\1", text)
     text = re.sub(r"^#+ (.+)$", r"\1", text, flags=re.M)
     text = re.sub(r"\[([^\]]+)\]\(([^)]+)\)", r"\1 (\2)", text)
-    return re.sub(r"^```.*$", "", text, flags=re.M).replace("**", "")
+    text = re.sub(r"^```\w*\n(.*?)^```$", lambda code: textwrap.indent(code[1], "    "), text, flags=re.M | re.S)
+    return re.sub(r"(?<!\w)\*{1,2}([^*\s][^*\n]*)\*{1,2}(?!\w)", r"\1", text)
 
 
 if __name__ == "__main__":
