@@ -20,11 +20,20 @@ FOLDER = "data"
 LADDERS = Path("benchmarks/results/ladders.json")
 PHANTOM = " (phantom)"
 MARK = re.compile(r"^% cards: (phantoms|sets)$", re.M)
-RUNGS = {
-    "chance": "nothing to see",
-    "contrast": "contrast alone",
-    "features": "hand features",
-    "ceiling": "reference observer",
+RUNGS = {"contrast": "contrast alone", "features": "hand features", "ceiling": "reference observer"}
+# Which phantoms a task is drawn from.
+TASKS = {
+    "breast_dce": ("breast_dce",),
+    "brain_tumour": ("brain_mr", "brain_mr_volumes"),
+    "chest_nodule": ("chest_ct_slices", "chest_ct_volumes"),
+    "cohort_event": ("cohorts",),
+    "ecg_rhythm": ("ecgs",),
+    "growth_progression": ("follow_up",),
+    "heart_function": ("cine_hearts",),
+    "mammogram_calcifications": ("mammograms",),
+    "mammogram_mass": ("mammograms",),
+    "mammogram_patch": ("mammogram_patches",),
+    "report_findings": ("reports",),
 }
 
 
@@ -86,28 +95,27 @@ def read_ladders(root: Path = ROOT) -> dict[str, Any]:
 
 
 def _ladders(name: str, root: Path) -> str:
-    tables = [_ladder(task, entry) for task, entry in read_ladders(root).items() if name in entry["phantoms"]]
+    tables = [_ladder(task, entry) for task, entry in read_ladders(root).items() if name in TASKS[task]]
     return "".join(f"{table}\n\n" for table in tables)
 
 
 def _ladder(task: str, entry: dict[str, Any]) -> str:
     """One task's ladder as a table: AUC with its 95 % interval, for each difficulty."""
-    levels = [level for level in ("easy", "medium", "hard") if level in entry["levels"]]
+    levels = [level for level in ("easy", "medium", "hard") if level in entry["rungs"]]
     caption = (
-        f"**Observer ladder, {task.replace('_', ' ')}**: area under the ROC curve on {entry['n_test']} patients whom "
-        "no observer has seen, with its 95 % interval; fixed before any network was trained."
+        f"**Observer ladder, {task.replace('_', ' ')}**: area under the ROC curve on {entry['patients']['test']:,} "
+        "patients whom no observer has seen, with its 95 % interval. Fixed before any network was trained; with "
+        f"nothing to see, the features score {_shown(entry['chance'])}."
     )
-    lines = [
-        caption,
-        "",
-        "| observer | " + " | ".join(levels) + " |",
-        "|---|" + "---|" * len(levels),
-    ]
+    lines = [caption, "", "| observer | " + " | ".join(levels) + " |", "|---|" + "---|" * len(levels)]
     for rung, title in RUNGS.items():
-        shown = [entry["levels"][level][rung] if rung != "chance" else entry["chance"] for level in levels]
-        cells = [f"{auc:.2f} ({low:.2f}–{high:.2f})" for auc, low, high in shown]
+        cells = [_shown(entry["rungs"][level][rung]) for level in levels]
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _shown(found: dict[str, float]) -> str:
+    return f"{found['auc']:.2f} ({found['low']:.2f}–{found['high']:.2f})"
 
 
 def _phantom_list(made: list[Page], root: Path) -> str:
@@ -117,9 +125,9 @@ def _phantom_list(made: list[Page], root: Path) -> str:
         if card.title.endswith(PHANTOM):
             stem = card.path.stem
             climbs = [
-                " → ".join(f"{entry['levels']['medium'][rung][0]:.2f}" for rung in ("contrast", "features", "ceiling"))
-                for entry in ladders.values()
-                if stem in entry["phantoms"]
+                " → ".join(f"{entry['rungs']['medium'][rung]['auc']:.2f}" for rung in RUNGS)
+                for task, entry in ladders.items()
+                if stem in TASKS[task]
             ]
             lines.append(
                 f"| [{card.title.removesuffix(PHANTOM)}]({stem}.md) | {_sentence(card)} | {'; '.join(climbs)} |"

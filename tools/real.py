@@ -29,7 +29,7 @@ def absent(metadata: dict[str, Any]) -> list[str]:
     names = sets_of(metadata)
     if not names:
         return []
-    from medcourse.data import registry
+    import medcourse.data.registry as registry
 
     return [name for name in names if not registry.at_hand(name)]
 
@@ -45,7 +45,7 @@ def faults(page: Page) -> list[str]:
     tagged = [cell for cell in page.cells if cell.kind == "code" and TAG in cell.tags]
     if not tagged:
         return []
-    from medcourse.data import registry
+    import medcourse.data.registry as registry
 
     for cell in tagged:
         names = sets_of(cell.metadata)
