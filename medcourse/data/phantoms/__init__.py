@@ -4,6 +4,7 @@ from medcourse.data.phantoms._cohort import DIFFICULTY, Phantoms, Scanner, Site,
 from medcourse.data.phantoms.chest_ct import chest_ct_slices, chest_ct_volumes
 from medcourse.data.phantoms.cine_heart import cine_hearts, ventricular_volumes
 from medcourse.data.phantoms.cohort import COHORT_GRAPH, Cohort, cohorts
+from medcourse.data.phantoms.ecg import ECG_CLASSES, Signals, ecgs
 from medcourse.data.phantoms.growth import FollowUp, follow_up, grow, recist
 from medcourse.data.phantoms.mammogram import mammograms
 from medcourse.data.phantoms.patches import Parts, Patches, assemble, ideal_scores, mammogram_parts, mammogram_patches
@@ -11,12 +12,14 @@ from medcourse.data.phantoms.patches import Parts, Patches, assemble, ideal_scor
 __all__ = [
     "COHORT_GRAPH",
     "DIFFICULTY",
+    "ECG_CLASSES",
     "Cohort",
     "FollowUp",
     "Parts",
     "Patches",
     "Phantoms",
     "Scanner",
+    "Signals",
     "Site",
     "Subgroup",
     "assemble",
@@ -24,6 +27,7 @@ __all__ = [
     "chest_ct_volumes",
     "cine_hearts",
     "cohorts",
+    "ecgs",
     "follow_up",
     "grow",
     "ideal_scores",

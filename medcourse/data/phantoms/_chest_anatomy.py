@@ -57,10 +57,10 @@ def draw_chest(rng: np.random.Generator, *, emphysema: float) -> Chest:
     g = np.clip(rng.standard_normal(48), -2.2, 2.2)
     u = rng.random(8)
     female = bool(u[0] < 0.5)
-    scale = (0.96 if female else 1.03) * (1 + 0.035 * g[0])
-    width = (121 if female else 128) * scale * (1 + 0.03 * g[1])
+    scale = (0.96 if female else 1.03) * (1 + 0.03 * g[0])
+    width = min((122 if female else 129) * scale * (1 + 0.025 * g[1]), 138.0)
     age = 60 + 9 * g[31]
-    top = -110 * scale + 8 * g[2]
+    top = -120 * scale + 7 * g[2]
     marrow = 225 - 1.9 * (age - 30) + 25 * g[3]  # falls by some 2 HU a year
     hu = {
         "skin": 10.0, "fat": -106 + 4 * g[4], "muscle": 52 + 5 * g[5], "medfat": -98 + 5 * g[6],
@@ -69,6 +69,7 @@ def draw_chest(rng: np.random.Generator, *, emphysema: float) -> Chest:
         "liver": 58 + 5 * g[14], "spleen": 48 + 4 * g[15], "abdomen": 30 + 6 * g[16], "gland": 25 + 12 * g[17],
     }  # fmt: skip
     ill = u[1] < emphysema
+    muscle = (14 if female else 17) * (1 + 0.1 * g[24])
     return Chest(
         female=female,
         age=float(age),
@@ -79,9 +80,9 @@ def draw_chest(rng: np.random.Generator, *, emphysema: float) -> Chest:
         apex=float(95 * scale + 5 * g[20]),
         length=float(150 * scale),
         lean=(float(1.01 + 0.012 * g[21]), float(0.99 + 0.012 * g[22])),
-        fat=float(min(7 + 15 * u[2] ** 1.5, 22) if not female else 9 + 15 * u[2] ** 1.5),
-        fat_side=float(0.25 + 0.1 * g[23]),
-        muscle=float((15 if female else 19) * (1 + 0.12 * g[24])),
+        fat=float(min((9 if female else 7) + 15 * u[2] ** 1.5, (176 - 1.03 * width - 1.35 * muscle) / 1.35)),
+        fat_side=float(0.2 + 0.06 * g[23]),
+        muscle=float(muscle),
         mediastinum=float(scale * (1 + 0.06 * g[25])),
         heart=(float(17 + 3 * g[26]), float(-27 + 3 * g[27]), float(-74 * scale + 5 * g[28])),
         heart_axes=(float(66 * scale + 3 * g[29]), float(45 * scale + 2.5 * g[30]), float(50 * scale + 2.5 * g[32])),
@@ -97,7 +98,7 @@ def draw_chest(rng: np.random.Generator, *, emphysema: float) -> Chest:
         spine=float(52 * scale + 2 * g[44]),
         vertebra=float(VERTEBRA_MM * u[3]),
         rib_drop=float(88 * scale + 8 * g[45]),
-        lung_hu=float(-868 + 13 * g[46] - (14 if ill else 0)),
+        lung_hu=float(-868 + 20 * g[46] - (14 if ill else 0)),
         gravity_hu=float(0.27 + 0.07 * g[47]),
         emphysema=float(0.3 + 0.7 * u[4]) if ill else 0.0,
         hu=tuple((name, float(value)) for name, value in hu.items()),
@@ -142,7 +143,7 @@ def muscle_radius(chest: Chest, theta: Array, z: Array) -> Array:
     height = (z + 10) / 70  # pectoral muscles: upper chest
     front = _bump(angle, -52, 22) + _bump(angle, -128, 22)
     side = _bump(angle, 25, 28) + _bump(angle, 155, 28)
-    thick = chest.muscle * (1 + (0.75 * front + 0.45 * side) * np.exp(-((height - 0.6) ** 2))) * (
+    thick = chest.muscle * (1 + (0.75 * front + 0.3 * side) * np.exp(-((height - 0.6) ** 2))) * (
         1 - 0.45 * _bump(angle, -90, 16)
     ) + chest.muscle * 1.75 * _bump(angle, 90, 24)
     neck = 1 - 0.5 / (1 + np.exp(-(z - chest.apex - 42) / 11))
@@ -153,7 +154,9 @@ def muscle_radius(chest: Chest, theta: Array, z: Array) -> Array:
 def skin_radius(chest: Chest, theta: Array, z: Array) -> Array:
     """Outer surface of the body."""
     angle = np.degrees(theta)
-    fat = chest.fat * (1 + chest.fat_side * (_bump(angle, 0, 50) + _bump(angle, 180, 50)) - 0.35 * _bump(angle, -90, 25))
+    fat = chest.fat * (
+        1 + chest.fat_side * (_bump(angle, 0, 50) + _bump(angle, 180, 50)) - 0.35 * _bump(angle, -90, 25)
+    )
     if chest.female:
         tall = np.exp(-(((z + 55) / 40) ** 2))
         fat = fat + (14 + 0.9 * chest.fat) * (_bump(angle, -55, 21) + _bump(angle, -125, 21)) * tall
@@ -209,8 +212,8 @@ def lung_depth(chest: Chest, points: Array) -> Array:
     local = (points - centre) @ (axes.T / (np.array(chest.heart_axes) + 4))
     heart = (np.sqrt(np.einsum("ij,ij->i", local, local)) - 1) * 45
     floor = (z - dome(chest, x, y)) * 0.75
-    depth: Array = np.minimum(np.minimum(wall, middle), np.minimum(heart, floor))
-    depth = np.minimum(depth, (chest.apex - z) * 0.5)
+    top = (chest.apex - z) * 0.5
+    depth: Array = np.minimum.reduce([wall, middle, heart, floor, top])
     return depth
 
 

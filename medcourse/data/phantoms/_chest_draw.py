@@ -16,12 +16,12 @@ from medcourse.data.phantoms._chest_anatomy import (
     Chest,
     cage_centre,
     cage_radius,
-    heart_frame,
     mediastinum,
     muscle_radius,
     skin_radius,
     spine_centre,
 )
+from medcourse.data.phantoms._chest_organs import great_tubes, heart_parts
 
 TISSUES = (
     "air", "skin", "fat", "muscle", "lung", "medfat", "myocardium", "blood", "cortex", "marrow", "cartilage", "disc",
@@ -54,6 +54,7 @@ class Outlines:
     def __init__(self, chest: Chest, z: Array, grid: Grid) -> None:
         self.z, self.grid, self.chest = z, grid, chest
         self.shape = (2 * grid.shape[0], 2 * grid.shape[1])
+        self.origin = ((grid.shape[1] - 1) << _SHIFT, (grid.shape[0] - 1) << _SHIFT)
         level, theta = z[:, None], _THETA[None]
         centre = cage_centre(chest, np.minimum(level, 20.0))
         ring = np.stack(np.broadcast_arrays(np.cos(theta), np.sin(theta)), axis=-1)
@@ -75,7 +76,9 @@ class Outlines:
         edge = np.concatenate([np.stack([-right, flat], -1), np.stack([left, flat], -1)[:, ::-1]], axis=1)
         self.middle = self._fix(edge)
         self.ribs = self._ribs()
-        self.planes = self._planes(cage_radius(chest, theta, np.minimum(level, 20.0)), muscle_radius(chest, theta, level))
+        self.planes = self._planes(
+            cage_radius(chest, theta, np.minimum(level, 20.0)), muscle_radius(chest, theta, level)
+        )
         tubes = great_tubes(chest)
         self.beads = np.concatenate([path for _, path, _ in tubes])
         self.sizes = np.concatenate([np.broadcast_to(np.asarray(r, np.float64), len(path)) for _, path, r in tubes])
@@ -84,14 +87,12 @@ class Outlines:
         self.places = self._fix(self.beads[:, :2])
         self.blades, self.collars = self._shoulders(cage_radius(chest, theta, np.minimum(level, 20.0)))
         self.table = self._couch()
-        self.organs = _heart_parts(chest)
+        self.organs = heart_parts(chest)
 
     def _fix(self, points: Array) -> NDArray[np.int32]:
         """Millimetres to OpenCV's fixed-point sub-pixels."""
-        scale = 2 / self.grid.spacing
-        offset = np.array([self.shape[1] / 2 - 1, self.shape[0] / 2 - 1])
-        fixed = (points - np.array(self.grid.centre)) * scale + offset
-        return np.rint(fixed * (1 << _SHIFT)).astype(np.int32, order="C")
+        fixed = (points - np.array(self.grid.centre)) * (2 / self.grid.spacing * (1 << _SHIFT)) + self.origin
+        return np.rint(fixed).astype(np.int32, order="C")
 
     def _ribs(self) -> list[list[tuple[int, NDArray[np.int32]]]]:
         chest, out = self.chest, []
@@ -146,8 +147,8 @@ class Outlines:
         """Map of tissues at level k, (2 rows, 2 columns), sub-pixel 2 i at the centre of pixel i."""
         chest, z = self.chest, float(self.z[k])
         canvas = np.full(self.shape, CODE["lung"], np.uint8)
-        self._abdomen(canvas, z)
         self._fill(canvas, "medfat", self.middle[k])
+        self._abdomen(canvas, z)
         self._heart(canvas, z)
         rows, columns = (s << _SHIFT for s in self.shape)
         m = 1 << (_SHIFT + 3)
@@ -176,11 +177,12 @@ class Outlines:
     def _ellipse(
         self, canvas: NDArray[np.uint8], tissue: str, x: float, y: float, a: float, b: float, turn: float = 0.0
     ) -> None:
-        if a <= 0.05 or b <= 0.05:
-            return
-        c, s = np.cos(turn), np.sin(turn)
-        points = _CIRCLE * (a, b) @ np.array([[c, s], [-s, c]]) + (x, y)
-        self._fill(canvas, tissue, self._fix(points))
+        if a > 0.05 and b > 0.05:
+            scale = 2 / self.grid.spacing * (1 << _SHIFT)
+            place = (round((x - self.grid.centre[0]) * scale + self.origin[0]),
+                     round((y - self.grid.centre[1]) * scale + self.origin[1]))  # fmt: skip
+            axes = (round(a * scale), round(b * scale))
+            cv2.ellipse(canvas, place, axes, float(np.degrees(turn)), 0, 360, CODE[tissue], -1, cv2.LINE_8, _SHIFT)
 
     def _heart(self, canvas: NDArray[np.uint8], z: float) -> None:
         """The cuts of the heart's ellipsoids by the level."""
@@ -298,9 +300,7 @@ class Outlines:
             for j in np.flatnonzero(part > 0.01).tolist():
                 r = round(float(np.sqrt(part[j])) * 2 / self.grid.spacing * (1 << _SHIFT))
                 for collar in self.collars:
-                    cv2.circle(
-                        canvas, (int(collar[j, 0]), int(collar[j, 1])), r, CODE[tissue], -1, cv2.LINE_8, _SHIFT
-                    )
+                    cv2.circle(canvas, (int(collar[j, 0]), int(collar[j, 1])), r, CODE[tissue], -1, cv2.LINE_8, _SHIFT)
 
     def _sternum(self, canvas: NDArray[np.uint8], z: float) -> None:
         chest = self.chest
@@ -337,84 +337,3 @@ class Outlines:
         self._ellipse(canvas, "cord", 0, canal, 7.6, 7.0)
         self._ellipse(canvas, "cortex", 0, canal + 19, 2.8, 11)
         self._ellipse(canvas, "marrow", 0, canal + 19, 1.2, 9)
-
-
-def _heart_parts(chest: Chest) -> list[tuple[str, Array, Array, Array, float]]:
-    """Ellipsoids of the heart: tissue, centre, map of the unit circle onto a cut, its drift with height, 1/height²."""
-    centre, frame = heart_frame(chest)
-    axes = np.array(chest.heart_axes)
-    parts = [("medfat", centre, axes + 4), ("myocardium", centre, axes)]
-    for along, across, up, size in (
-        (0.22, 0.30, -0.02, (0.50, 0.36, 0.46)),  # left ventricle
-        (0.12, -0.46, -0.10, (0.56, 0.34, 0.55)),  # right ventricle
-        (-0.52, -0.18, 0.0, (0.34, 0.52, 0.60)),  # right atrium
-        (-0.34, 0.60, 0.30, (0.50, 0.30, 0.42)),  # left atrium
-    ):
-        parts.append(("blood", centre + (np.array([along, across, up]) * axes) @ frame, np.array(size) * axes))
-    out = []
-    for tissue, middle, size in parts:
-        matrix = frame.T @ np.diag(1 / size**2) @ frame
-        a, b, d = matrix[0, 0], matrix[0, 1], matrix[1, 1]
-        p, q = matrix[0, 2], matrix[1, 2]
-        det = a * d - b * b
-        shift = -np.array([d * p - b * q, a * q - b * p]) / det
-        up = float(matrix[2, 2] + p * shift[0] + q * shift[1])
-        one, low = np.sqrt(a), np.sqrt(det / a)
-        out.append((tissue, middle, np.array([[1 / one, 0.0], [-b / (a * low), 1 / low]]), shift, up))
-    return out
-
-
-def great_tubes(chest: Chest) -> list[tuple[str, Array, Array | float]]:
-    """Tubes of the mediastinum, in the order in which they are drawn: tissue, points (n, 3), radius."""
-    s, r = chest.scale, chest.aorta
-    x, y, z = chest.heart
-
-    def line(*knots: tuple[float, float, float], n: int = 40) -> Array:
-        at = np.linspace(0, len(knots) - 1, n)
-        columns = zip(*knots, strict=True)
-        points: Array = np.stack([np.interp(at, np.arange(len(knots)), column) for column in columns], axis=1)
-        return points
-
-    back = chest.spine - 11
-    arch = chest.arch
-    turn = np.linspace(0, np.pi, 26)
-    bow = np.stack([2 + -19 * np.cos(turn), -8 + (back + 8) * (1 - np.cos(turn)) / 2 - 14 * (1 + np.cos(turn)) / 2,
-                    arch - 16 + 16 * np.sin(turn)], axis=1)  # fmt: skip
-    level = np.linspace(-230, arch - 16, 150)
-    down = np.stack([21 - 12 / (1 + np.exp((level + 150) / 18)), back + (chest.spine - 11 - back) + 0 * level, level], 1)
-    down[:, 1] += -9 * ((level + 15) / 120) ** 2
-    right, left = hila(chest)
-    carina = (0.0, 10.0, 0.0)
-    t = chest.trachea
-    pipe = line((0.0, 2.0, 150.0), (0.0, 7.0, 60.0), carina, n=110)
-    bronchi = [line(carina, tuple(hilum["airway"]), n=44) for hilum in (right, left)]
-    return [
-        ("blood", line((-17, -24, arch - 16), (-12, -27, -25), (2, -22, z + 12)), r + 4.5),  # ascending aorta
-        ("blood", bow, r + 1.5),
-        ("blood", down, r),
-        ("blood", line((-26, -22, arch + 30), (-25, -22, 0), (-22, -20, z + 5)), 9.0 * s),  # superior vena cava
-        ("blood", line((19, -42, z + 22), (14, -36, -32), (16, -18, -16)), 12.5 * s),  # pulmonary trunk
-        ("blood", line((14, -22, -20), (-16, -6, -22), tuple(right["artery"]), n=34), 9.0 * s),
-        ("blood", line((16, -18, -14), tuple(left["artery"]), n=26), 9.5 * s),
-        ("blood", line((x - 20, y + 24, z + 26), tuple(right["vein"]), n=18), 6.5 * s),
-        ("blood", line((x - 2, y + 34, z + 26), tuple(left["vein"]), n=18), 6.5 * s),
-        ("blood", line((-12, -22, arch), (-15, -12, arch + 70)), 5.5),  # arteries of head and arms
-        ("blood", line((2, -16, arch + 6), (10, -4, arch + 70)), 4.0),
-        ("blood", line((14, -4, arch + 4), (24, 8, arch + 66)), 4.5),
-        ("wall", np.stack([5 + 3 * np.sin(level / 60), back - 9 - 9 * ((level + 15) / 120) ** 2, level], 1), 7.0),
-        ("wall", pipe, t + 1.6),
-        *(("wall", path, np.linspace(t * 0.80, t * 0.68, 44) + 1.4) for path in bronchi),
-        ("airway", pipe, t),
-        *(("airway", path, np.linspace(t * 0.80, t * 0.68, 44)) for path in bronchi),
-    ]  # fmt: skip
-
-
-def hila(chest: Chest) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Where arteries, veins and airways enter the right and the left lung."""
-    s, m = chest.scale, 30 * chest.mediastinum
-    return (
-        {"artery": np.array([-m - 6, 4, -24 * s]), "vein": np.array([-m - 4, 4, -46 * s]),
-         "airway": np.array([-m - 3, 14, -27 * s])},
-        {"artery": np.array([m + 7, 12, -12 * s]), "vein": np.array([m + 7, 14, -48 * s]),
-         "airway": np.array([m + 7, 17, -30 * s])},
-    )  # fmt: skip

@@ -15,7 +15,7 @@ from medcourse.data.phantoms._chest_anatomy import (
     lung_depth,
     points_in_lung,
 )
-from medcourse.data.phantoms._chest_draw import hila
+from medcourse.data.phantoms._chest_organs import hila
 from medcourse.data.phantoms._chest_tree import Tubes, straight
 
 NODULES = ("solid", "part_solid", "ground_glass")
@@ -94,7 +94,9 @@ def draw_spot(
         ahead = cage_radius(chest, theta + 0.02, z)
         edge = np.stack([wall * np.cos(theta), wall * np.sin(theta) + cage_centre(chest, z), z], axis=1)
         above = cage_radius(chest, theta, z + 2)
-        along = np.stack([ahead * np.cos(theta + 0.02), ahead * np.sin(theta + 0.02) + cage_centre(chest, z), z], 1) - edge
+        along = (
+            np.stack([ahead * np.cos(theta + 0.02), ahead * np.sin(theta + 0.02) + cage_centre(chest, z), z], 1) - edge
+        )
         up = np.stack([above * np.cos(theta), above * np.sin(theta) + cage_centre(chest, z + 2), z + 2], 1) - edge
         inward = np.cross(along, up)
         inward /= np.linalg.norm(inward, axis=1, keepdims=True)
@@ -175,14 +177,14 @@ def draw_mimic(rng: np.random.Generator, chest: Chest, spot: Spot, *, amplitude:
     """Draw what a nodule is mistaken for, at the spot."""
     u, g = rng.random(10), np.clip(rng.standard_normal(16), -2, 2)
     if spot.place == "pleural":
-        kind = ("thickening", "band", "granuloma")[int(np.searchsorted([0.62, 0.87], u[0], side="right"))]
+        kind = ("thickening", "band", "granuloma")[int(np.searchsorted([0.62, 0.9], u[0], side="right"))]
     else:
-        kind = ("vessel", "bifurcation", "granuloma")[int(np.searchsorted([0.55, 0.87], u[0], side="right"))]
+        kind = ("vessel", "bifurcation", "granuloma")[int(np.searchsorted([0.55, 0.9], u[0], side="right"))]
     d = spot.diameter
     blood = dict(chest.hu)["blood"] - chest.lung_hu
     if kind in {"vessel", "bifurcation"}:
         contrast = _limit(chest, blood, amplitude)
-        r = float(np.clip(d * (0.24 + 0.2 * u[1]), 1.1, 4.4))
+        r = float(np.clip(d * (0.19 + 0.17 * u[1]), 1.0, 3.8))
         way = g[:3] * np.array([0.8, 0.8, 0.6]) + np.array([0, 0, 1.1])
         way /= np.linalg.norm(way)
         long = (11 + 9 * u[2]) * (0.7 + r / 4)
@@ -202,11 +204,15 @@ def draw_mimic(rng: np.random.Generator, chest: Chest, spot: Spot, *, amplitude:
         return Mark(kind, spot.place, spot.centre, 2 * r, contrast, (), straight(far, near, np.array(thin)), contrast)
     if kind == "granuloma":
         size = 3.0 + 2.5 * u[5]
-        return granuloma(spot.centre, size, contrast=_limit(chest, 850 + 140 * g[6], amplitude), place=spot.place)
+        return granuloma(
+            spot.centre, size, contrast=_limit(chest, 430 + 110 * g[6] - chest.lung_hu, amplitude), place=spot.place
+        )
     contrast = _limit(chest, 20 + 12 * g[7] - chest.lung_hu, amplitude)
     centre = spot.centre - 0.82 * d / 2 * spot.inward  # on the pleura
     if kind == "thickening":
-        return thickening(centre, spot.inward, wide=0.55 * d * (1 + 0.5 * u[6]) + 1.5, high=1.1 + 0.2 * d * u[7], contrast=contrast)
+        return thickening(
+            centre, spot.inward, wide=0.55 * d * (1 + 0.5 * u[6]) + 1.5, high=1.7 + 0.22 * d * u[7], contrast=contrast
+        )
     return band(centre, spot.inward, g[8:11], long=9 + 0.9 * d * u[8], thick=0.8 + 1.3 * u[9], contrast=contrast)
 
 
@@ -227,7 +233,7 @@ def band(centre: Array, inward: Array, tilt: Array, *, long: float, thick: float
     way = inward + 0.45 * tilt / max(float(np.linalg.norm(tilt)), 1e-6)
     frame = _frame(way, np.array([0.15, 0.1, 1.0]))
     middle = centre + 0.8 * long * frame[0]
-    blob = Blob(middle, np.array([long, 0.7 * long, thick]), frame[[0, 2, 1]][[0, 1, 2]], contrast, 0.6)
+    blob = Blob(middle, np.array([long, 0.7 * long, thick]), frame, contrast, 0.6)
     return Mark("band", "pleural", centre, 2 * thick, contrast, (blob,))
 
 
@@ -246,9 +252,9 @@ def draw_others(rng: np.random.Generator, chest: Chest, spot: Spot, *, near_mm: 
         edge = centre - 0.82 * 3.0 * other.inward
         soft = 15 + 10 * g[0] - chest.lung_hu
         if place == "isolated":
-            out.append(granuloma(centre, 2.5 + 2.5 * u[2], contrast=900 + 150 * g[1], place=place))
+            out.append(granuloma(centre, 2.5 + 2.5 * u[2], contrast=430 + 110 * g[1] - chest.lung_hu, place=place))
         elif u[3] < 0.55:
-            out.append(thickening(edge, other.inward, wide=4 + 6 * u[4], high=1.2 + 1.6 * u[5], contrast=soft))
+            out.append(thickening(edge, other.inward, wide=4 + 6 * u[4], high=1.7 + 1.8 * u[5], contrast=soft))
         else:
             out.append(band(edge, other.inward, g[2:5], long=8 + 9 * u[4], thick=0.7 + 0.9 * u[5], contrast=soft))
     return out

@@ -116,7 +116,7 @@ def draw_scene(s: Settings, parts: Parts, *, diseased: bool, scanner: Scanner) -
         parts.z,
         parts.grid,
         thickness_mm=s.thickness_mm,
-        blur_mm=s.blur_mm * scanner.blur,
+        blur_mm=max(s.blur_mm, 0.5 * s.spacing_mm) * scanner.blur,
         iodine=s.iodine_hu,
     )
 
@@ -156,7 +156,13 @@ def draw_patient(s: Settings, patient: int, diseased: bool, amplitude: float, sc
         rows = [{**common, "truth": int(diseased)}]
     else:
         rows = [
-            {**common, "truth": int(shown[k].any()), "slice": k, "z_mm": float(z), "offset_mm": float(z - mark.centre[2])}
+            {
+                **common,
+                "truth": int(shown[k].any()),
+                "slice": k,
+                "z_mm": float(z),
+                "offset_mm": float(z - mark.centre[2]),
+            }
             for k, z in enumerate(parts.z)
         ]
     lesions = [] if amplitude == 0 or not diseased else _lesions(s, parts, scene)

@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medcourse.data.phantoms._chest_anatomy import Array, Chest, draw_chest, points_in_lung
-from medcourse.data.phantoms._chest_draw import AIR_HU, ANATOMY, CODE, TISSUES, Grid, Outlines, hila
+from medcourse.data.phantoms._chest_draw import AIR_HU, ANATOMY, CODE, TISSUES, Grid, Outlines
 from medcourse.data.phantoms._chest_marks import CORE, Mark, cover
+from medcourse.data.phantoms._chest_organs import hila
 from medcourse.data.phantoms._chest_tree import Tubes, airways, fill, grow, join, splat, take
 
 Float = NDArray[np.float32]
 Mask = NDArray[np.uint8]
 
-TEXTURE_MM, TEXTURE_HU = 1.7, 24.0  # width and standard deviation of the parenchyma's texture
+TEXTURE_MM, TEXTURE_HU = 1.6, 34.0  # width and standard deviation of the parenchyma's texture
 _FIELD_MM = 2.8  # sampling of the texture in the plane
 _KNOT_MM = 4.0  # and along z
 
@@ -88,34 +89,41 @@ def parenchyma(rng: np.random.Generator, chest: Chest, z: Array, grid: Grid, thi
     white = rng.standard_normal((knots, rows, columns), dtype=np.float32)
     fine = _smooth_noise(white, TEXTURE_MM / step)
     low = place.astype(np.int64)
-    part = (place - low).astype(np.float32)[:, None, None]
-    fields = (1 - part) * fine[low] + part * fine[low + 1]
-    fields /= np.sqrt((1 - part) ** 2 + part**2)
-    calm = TEXTURE_HU * min(1.0, _FIELD_MM / step) / np.sqrt(1 + thickness_mm / 8)
+    part = place - low
+    fine *= np.float32(TEXTURE_HU * min(1.0, _FIELD_MM / step) / np.sqrt(1 + thickness_mm / 8))
+    patches = _smooth_noise(white[:, ::-1], 4.2 / step) if chest.emphysema else fine  # holes of 5 to 10 mm
+    upper = np.clip((z + 100) / 200, 0.15, 1)  # more of them in the upper lungs
     y = grid.centre[1] + (np.arange(grid.shape[0]) - (grid.shape[0] - 1) / 2) * grid.spacing
-    if chest.emphysema:  # holes of 5 to 10 mm, more of them in the upper lung
-        patches = _smooth_noise(white[:, ::-1], 4.2 / step)
-        patch = (1 - part) * patches[low] + part * patches[low + 1]
-        upper = np.clip((z + 100) / 200, 0.15, 1)[:, None, None].astype(np.float32)
-        hole = 1 / (1 + np.exp(-(patch + 1.3 * chest.emphysema * upper - 1.6) / 0.25))
-        fields = calm * fields - 75 * hole
-    else:
-        fields = calm * fields
+    ramp = (chest.lung_hu + chest.gravity_hu * y).astype(np.float32)[:, None]
     size = (round(columns * step / grid.spacing), round(rows * step / grid.spacing))
     out = np.empty((len(z), *grid.shape), np.float32)
-    ramp = (chest.lung_hu + chest.gravity_hu * y).astype(np.float32)[:, None]
-    for k, field in enumerate(fields):
+    for k, (knot, rest) in enumerate(zip(low.tolist(), part.tolist(), strict=True)):
+        p, q = np.array([rest, 1 - rest], np.float32) / np.float32(np.hypot(rest, 1 - rest))
+        field = q * fine[knot] + p * fine[knot + 1]
+        if chest.emphysema:
+            patch = q * patches[knot] + p * patches[knot + 1]
+            field -= 75 / (1 + np.exp((1.6 - 1.3 * chest.emphysema * float(upper[k]) - patch) / np.float32(0.25)))
         large = cv2.resize(field, size, interpolation=cv2.INTER_LINEAR) if step > grid.spacing else field
-        out[k] = large[: grid.shape[0], : grid.shape[1]] + ramp
+        np.add(large[: grid.shape[0], : grid.shape[1]], ramp, out=out[k])
     return out
 
 
-def _layers(chest: Chest, z: Array, thickness_mm: float, grid: Grid, iodine: float) -> tuple[Float, Float, Mask]:
-    """Tissues averaged over each slice's thickness: HU with empty lungs, share of lung, tissue map of the middle."""
-    half = thickness_mm / 2
-    wanted = np.rint((z[:, None] + np.array([-half, 0.0, half])) * 1024) / 1024  # neighbours share levels
+def _layers(
+    chest: Chest, z: Array, thickness_mm: float, grid: Grid, iodine: float, *, contiguous: bool
+) -> tuple[Float, Float, Mask]:
+    """Tissues averaged over each slice's profile: HU with empty lungs, share of lung, tissue map of the middle.
+
+    The profile is a triangle as wide at half height as the slice is thick. It is sampled at three levels; slices
+    that touch share levels with their neighbours: their own, with weights that give the same variance.
+    """
+    step, side = (thickness_mm, 1 / 12) if contiguous else (thickness_mm / 2, 1 / 4)
+    weights = (side, 1 - 2 * side, side)
+    wanted = np.rint((z[:, None] + np.array([-step, 0.0, step])) * 1024) / 1024
     levels, index = np.unique(wanted, return_inverse=True)
     index = index.reshape(wanted.shape)
+    users: list[list[tuple[int, int]]] = [[] for _ in levels]
+    for (k, place), level in np.ndenumerate(index):
+        users[int(level)].append((k, place))
     hu = {**dict(chest.hu), **AIR_HU, "lung": 0.0}
     hu["blood"] += iodine
     hu["myocardium"] += 0.35 * iodine
@@ -131,10 +139,9 @@ def _layers(chest: Chest, z: Array, thickness_mm: float, grid: Grid, iodine: flo
         canvas = outlines.paint(level)
         shade = cv2.pyrDown(cv2.LUT(canvas, full))
         share = cv2.pyrDown(cv2.LUT(canvas, is_lung))
-        for k, place in np.argwhere(index == level).tolist():
-            weight = 0.5 if place == 1 else 0.25
-            out[k] += shade * np.float32(weight / 16)
-            lung[k] += share * np.float32(weight / 255)
+        for k, place in users[level]:
+            out[k] += shade * np.float32(weights[place] / 16)
+            lung[k] += share * np.float32(weights[place] / 255)
             if place == 1:
                 maps[k] = canvas[::2, ::2]
     return out, lung, maps
@@ -153,7 +160,8 @@ def render(
 ) -> Scene:
     """Draw slices at levels z."""
     chest = patient.chest
-    hu, lung, maps = _layers(chest, z, thickness_mm, grid, iodine)
+    contiguous = len(z) > 1 and abs(abs(z[1] - z[0]) - thickness_mm) < 1e-6 * thickness_mm and len(z) > 8
+    hu, lung, maps = _layers(chest, z, thickness_mm, grid, iodine, contiguous=contiguous)
     base = parenchyma(rng, chest, z, grid, thickness_mm)
     for k in range(len(z)):
         hu[k] += lung[k] * base[k]

@@ -52,7 +52,9 @@ def straight(start: Array, end: Array, radius: Array) -> Tubes:
     return Tubes(start, (start + end) / 2, end, radius, np.zeros(n, np.int64), np.full(n, -1))
 
 
-def grow(rng: np.random.Generator, chest: Chest, *, roots: Array, headings: Array, radii: Array, leaves: Array) -> Tubes:
+def grow(
+    rng: np.random.Generator, chest: Chest, *, roots: Array, headings: Array, radii: Array, leaves: Array
+) -> Tubes:
     """Grow trees side by side: roots and first headings (trees, 3), radii (trees,), leaves (trees, 2^k, 3).
 
     A branch's row number is that of its tree among those of its generation, tree by tree.

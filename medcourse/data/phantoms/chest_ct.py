@@ -44,12 +44,12 @@ def chest_ct_slices(
     sites: Sequence[Site] = ONE_SITE,
     subgroups: Sequence[Subgroup] = ONE_GROUP,
     label_noise: float | tuple[float, float] = 0.0,
-    kinds: tuple[float, float, float] = (0.4, 0.25, 0.35),
+    kinds: tuple[float, float, float] = (0.45, 0.25, 0.3),
     diameter_mm: tuple[float, float] = (4.0, 20.0),
     emphysema: float = 0.2,
     iodine_hu: float = 0.0,
     blur_mm: float = 0.8,
-    noise_hu: float = 25.0,
+    noise_hu: float = 30.0,
     low_dose: float | None = None,
     jobs: int = 1,
     progress: bool | None = None,
@@ -68,8 +68,7 @@ def chest_ct_slices(
     first
         Index of the first patient; patient k is the same in every call.
     slices_per_patient
-        Slices of each patient, from head to feet; the middle one passes within a quarter of the nodule's radius of
-        its centre.
+        Slices of each patient, from head to feet; the middle one passes within 0.6 mm of the mark's centre.
     size
         Rows and columns, at least 16.
     spacing_mm
@@ -115,12 +114,13 @@ def chest_ct_slices(
     Phantoms
         `images` (n · slices_per_patient, rows, columns, 1) in HU; columns run to the patient's left, rows to the
         back. `masks`: 0 none, 1 solid nodule, 2 ground glass of a part-solid one, 3 ground-glass nodule, 4 solid core
-        of a part-solid one (where the nodule fills more than half of a voxel). `anatomy` (of the slice's middle, without nodules): 0 air outside and table, 1 soft
-        tissue, 2 lung, 3 heart and blood, 4 bone, 5 airway, 6 fat.
-        `table`, one row per slice: `patient`, `slice`, `site`, `scanner`, `subgroup`, `truth` (this slice shows a nodule), `label`,
-        `amplitude`, `diseased` (the patient has one), `finding` (kind of the mark), `place` (isolated, pleural,
-        vascular), `mark_row`, `mark_column` (pixels), `mark_z_mm`, `z_mm` (from the carina, up), `offset_mm` (from the
-        mark), `sex`, `age`, `emphysema` (severity, 0 to 1), `lung_hu`, `noise_hu`.
+        of a part-solid one; where the nodule fills more than half of a voxel.
+        `anatomy` (of the slice's middle, without nodules): 0 air outside and table, 1 soft tissue, 2 lung, 3 heart
+        and blood, 4 bone, 5 airway, 6 fat.
+        `table`, one row per slice: `patient`, `slice`, `site`, `scanner`, `subgroup`, `truth` (this slice shows a
+        nodule), `label`, `amplitude`, `diseased` (the patient has one), `finding` (kind of the mark), `place`
+        (isolated, pleural, vascular), `mark_row`, `mark_column` (pixels), `mark_z_mm`, `z_mm` (from the carina, up),
+        `offset_mm` (from the mark), `sex`, `age`, `emphysema` (severity, 0 to 1), `lung_hu`, `noise_hu`.
         `lesions`, one row per nodule and slice that shows it: `image`, `patient`, `nodule`, `kind`, `place`, `row`,
         `column`, `z_mm`, `diameter_mm` (of the ball of its volume, before the pleura cuts it), `contrast_hu` (to the
         lung's mean; of the ground glass where there is a core), `core` (the core's share of the diameter),
@@ -187,13 +187,13 @@ def chest_ct_volumes(
     sites: Sequence[Site] = ONE_SITE,
     subgroups: Sequence[Subgroup] = ONE_GROUP,
     label_noise: float | tuple[float, float] = 0.0,
-    kinds: tuple[float, float, float] = (0.4, 0.25, 0.35),
+    kinds: tuple[float, float, float] = (0.45, 0.25, 0.3),
     diameter_mm: tuple[float, float] = (4.0, 20.0),
     nodules: tuple[int, int] = (1, 1),
     emphysema: float = 0.2,
     iodine_hu: float = 0.0,
     blur_mm: float = 0.8,
-    noise_hu: float = 20.0,
+    noise_hu: float = 25.0,
     low_dose: float | None = None,
     jobs: int = 1,
     progress: bool | None = None,
@@ -310,17 +310,17 @@ def _settings(**given: object) -> Settings:
     )
     if s.around not in {"chest", "mark"}:
         raise ValueError(f'around={s.around!r}: give "chest" or "mark"')
-    if len(s.kinds) != 3 or min(s.kinds) < 0 or not sum(s.kinds) > 0:
+    if min(s.kinds) < 0 or not sum(s.kinds) > 0:
         raise ValueError(f"kinds={s.kinds!r}: give the frequency of solid, part-solid and ground-glass nodules")
-    if len(s.diameter_mm) != 2 or not 2 <= s.diameter_mm[0] <= s.diameter_mm[1] <= 30:
+    if not 2 <= s.diameter_mm[0] <= s.diameter_mm[1] <= 30:
         raise ValueError(f"diameter_mm={s.diameter_mm!r}: give the smallest and the largest, from 2 to 30 mm")
-    if len(s.nodules) != 2 or not 1 <= s.nodules[0] <= s.nodules[1] <= 8:
+    if not 1 <= s.nodules[0] <= s.nodules[1] <= 8:
         raise ValueError(f"nodules={s.nodules!r}: give the smallest and the largest number, from 1 to 8")
     if s.low_dose is not None:
         check_range(low_dose=(s.low_dose, 0.001, 100))
         if s.around == "mark" or s.shape[1] != s.shape[2] or s.shape[1] * s.spacing_mm < 330:
             raise ValueError(
-                f"low_dose={s.low_dose!r} needs the whole slice: take around='chest' and square slices of 330 mm or more"
+                f"low_dose={s.low_dose!r} needs whole slices: take around='chest', and squares of 330 mm or more"
             )
     return s
 
