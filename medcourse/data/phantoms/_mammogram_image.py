@@ -140,7 +140,8 @@ def layers(patient: int, seed: int, view: str, hers: Mapping[str, Any], settings
     attenuation = fibre * gland * share
     attenuation += fibre * muscle * share * (np.float32(0.25) + np.float32(0.30) * np.clip(inside / 45, 0, 1))
     shell = np.clip((np.float32(shape.skin) - distance) / pixel + np.float32(0.5), 0, 1)
-    shell[(x > shape.depth) & (np.abs(y) < shape.nipple)] = 0.8  # the nipple is skin throughout
+    nipple = (x > shape.depth - shape.skin) & (np.abs(y) < shape.nipple)  # is skin throughout
+    shell[nipple] = 0.8
     attenuation += np.float32(0.16) * shell * cover  # the skin, seen edge on
     attenuation += extra * (distance > shape.skin + 1)
 
@@ -148,7 +149,7 @@ def layers(patient: int, seed: int, view: str, hers: Mapping[str, Any], settings
     anatomy[distance > 0] = 1
     anatomy[breast & (level > 0)] = 2
     anatomy[(distance > 0) & (inside > 0)] = 3
-    anatomy[(distance > 0) & (distance <= max(shape.skin, float(pixel)))] = 4
+    anatomy[(distance > 0) & (nipple | (distance <= max(shape.skin, float(pixel))))] = 4
     tissues = np.bincount(anatomy.ravel(), minlength=5)
     facts |= {
         "depth_mm": shape.depth,

@@ -83,7 +83,10 @@ def add_mass(
         width = max(0.35 + 0.3 * third, 0.4 * FIELD_MM / size)
         along = right * math.cos(angle) + down * math.sin(angle)
         across = down * math.cos(angle) - right * math.sin(angle) + np.float32(0.03 * (first - 0.5)) * along**2
-        fade = np.clip(1 - along / np.float32(long), 0, 1) * np.clip(along / np.float32(0.6 * radius), 0, 1)
+        fade = np.clip(1 - along / np.float32(long), 0, 1)
+        fade *= np.clip(
+            along / np.float32(0.5 * radius) - np.float32(0.5), 0, 1
+        )  # not in the core, whose peak is given
         height = 0.75 * (0.35 + 0.3 * third) / width
         signal += np.float32(height) * fade * np.exp(-0.5 * (across / np.float32(width)) ** 2)
     picture[box] += np.float32(peak) * signal
