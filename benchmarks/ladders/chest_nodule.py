@@ -23,17 +23,22 @@ NAMES = [
     "peak", "edge", "wall",
 ]  # fmt: skip
 _TRAINING = 4000  # patients from whom the ceiling learns how often each shape is a nodule
-_TRAINING_FIRST = 10_000_000
+_OTHERS = 4_000_000_000  # seed of the oracle's patients, whom no cohort holds
 
 
 def observe(*, n: int, first: int, seed: int, difficulty: str | float) -> Observed:
-    """Draw n patients, one region each, and score them."""
+    """Draw n patients, one region each, and score them.
+
+    The ceiling is told what the finding at the mark looks like, alone and without noise, and how often such a look
+    is a nodule (learned from 4,000 other patients). What surrounds a mark, and the noise, do not depend on the
+    class, so nobody who sees the noisy region knows more than the look says; how close this observer comes to that
+    bound depends on what it learned.
+    """
     regions, candidates, label, patient = _draw(n, first, seed, difficulty)
     features = np.array([_features(region) for region in regions])
     ceiling = np.zeros(n)
     if candidates.any():
-        model = _oracle(seed, difficulty)
-        ceiling = model.decision_function(_shape(candidates))
+        ceiling = _oracle(difficulty).decision_function(_shape(candidates))
     return Observed(label, patient, features[:, 1].copy(), features, ceiling, NAMES)
 
 
@@ -124,7 +129,7 @@ def _shape(candidates: Float) -> Float:
 
 
 @lru_cache(maxsize=8)
-def _oracle(seed: int, difficulty: str | float) -> HistGradientBoostingClassifier:
-    _, candidates, label, _ = _draw(_TRAINING, _TRAINING_FIRST, seed, difficulty)
+def _oracle(difficulty: str | float) -> HistGradientBoostingClassifier:
+    _, candidates, label, _ = _draw(_TRAINING, 0, _OTHERS, difficulty)
     model = HistGradientBoostingClassifier(max_iter=200, learning_rate=0.06, l2_regularization=1.0, random_state=0)
     return model.fit(_shape(candidates), label)

@@ -1,7 +1,7 @@
 """Branching trees that fill a lung, arteries, veins and airways, and their drawing as clouds of weighted points.
 
 A tree divides the lung: the points that a branch supplies are cut in two, and each half gets a daughter branch
-towards its centre (Kitaoka et al. 1999, doi:10.1152/jappl.1999.87.6.2207). Radii obey Murray's law, r0³ = r1³ + r2³
+towards its centre (Kitaoka, Takaki and Suki 1999, J. Appl. Physiol. 87:2207-2217). Radii obey Murray's law, r0³ = r1³ + r2³
 (doi:10.1073/pnas.12.3.207).
 """
 

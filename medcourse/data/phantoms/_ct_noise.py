@@ -35,7 +35,7 @@ def fbp_noise(rng: np.random.Generator, shape: tuple[int, ...], spacing_mm: floa
     """Noise of standard deviation 1 with the spectrum of filtered back-projection; slices are independent.
 
     The ramp filter leaves a power proportional to |f|, and the kernel's window bends it down: little noise at low
-    frequencies (Riederer, Pelc and Chesler 1978).
+    frequencies (Kijewski and Judy 1987, doi:10.1088/0031-9155/32/5/003).
     """
     white = rng.standard_normal(shape, dtype=np.float32)
     half = _amplitude(shape[-2], shape[-1], spacing_mm)

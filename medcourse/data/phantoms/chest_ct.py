@@ -133,10 +133,12 @@ def chest_ct_slices(
 
     Notes
     -----
-    CT numbers: Schneider, Bortfeld and Schlegel 2000, doi:10.1088/0031-9155/45/2/314; solid parts from -160 HU, or
-    from -400 HU: Lee et al. 2018, doi:10.1371/journal.pone.0205490. Lung volume: Cheng et al. 2019,
-    doi:10.2147/COPD.S187596. Vessels: Kitaoka et al. 1999, doi:10.1152/jappl.1999.87.6.2207; Murray 1926,
-    doi:10.1073/pnas.12.3.207. Noise spectrum: Kijewski and Judy 1987, doi:10.1088/0031-9155/32/5/003.
+    CT numbers: Schneider, Bortfeld and Schlegel 2000, doi:10.1088/0031-9155/45/2/314; fat: Pop and Mărușteri 2023,
+    doi:10.3390/diagnostics13111913; solid parts from -160 or -400 HU: Lee et al. 2018,
+    doi:10.1371/journal.pone.0205490. Lung volume: Cheng et al. 2019, doi:10.2147/COPD.S187596. Vessels: Kitaoka,
+    Takaki and Suki 1999, J. Appl. Physiol. 87:2207-2217; Murray 1926, doi:10.1073/pnas.12.3.207. Spectrum of the
+    noise: Kijewski and Judy 1987, doi:10.1088/0031-9155/32/5/003; its size at routine dose without iterative
+    reconstruction: den Harder et al. 2018, doi:10.1186/s41747-018-0064-3.
     Where it differs from a real chest: data/chest_ct_slices.md.
     Taught in: 1.4.1 X-ray and CT, 3.1.1 Histogram equalisation.
 
