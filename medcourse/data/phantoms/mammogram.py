@@ -144,7 +144,7 @@ def mammograms(
     tissue attenuate as 1 : 1.50 : 1.665 (Carroll et al. 1994, Invest. Radiol. 29:266-272). Tissue: power law (Burgess
     et al. 2001, Med. Phys. 28:419-437), made non-Gaussian, as breasts are (Abbey et al. 2012,
     doi:10.1118/1.4761869), by strands and ducts that are filtered to the same law. Density classes: 43.3 % of women
-    are dense (Sprague et al. 2014, doi:10.1093/jnci/dju255). Skin: Shi et al. 2013, doi:10.1118/1.4793257.
+    are dense (Sprague et al. 2014, doi:10.1093/jnci/dju255).
     Taught in: 7.1 Breast lesions in mammograms.
 
     Examples
