@@ -11,6 +11,8 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from medcourse.data._progress import is_shown
+
 __all__ = ["fit", "seed_everything"]
 
 
@@ -90,7 +92,8 @@ def fit(
     mixed_precision
         Compute in float16 where it is safe, keep the weights in float32: faster on a GPU, not on a CPU.
     progress
-        A progress bar on stderr. None shows one only where stderr is a terminal, so never in a stored notebook.
+        A progress bar on stderr. None shows one on a terminal and in a notebook that a person runs, never in a
+        stored one: the tools that execute notebooks set ``MEDCOURSE_PROGRESS=0``.
     seed
         Of the order of the inputs (`seed_everything` is called with it).
 
@@ -128,7 +131,7 @@ def fit(
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     best = _BestWeights(patience)
     callbacks: list[keras.callbacks.Callback] = [best]
-    if sys.stderr.isatty() if progress is None else progress:
+    if is_shown(progress):
         callbacks.append(_Progress(epochs))
     with _half_precision(model) if mixed_precision else _as_it_is():
         model.compile(optimizer, loss="binary_crossentropy")

@@ -60,6 +60,7 @@ def execute(folder: str, notebook_text: str, seed: int | None, kernel: str = "py
     os.environ["IPYTHONDIR"] = str(Path(__file__).parent / "ipython")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["PYTHONHASHSEED"] = "0"
+    os.environ["MEDCOURSE_PROGRESS"] = "0"  # no bar in a stored output
     client = NotebookClient(
         notebook,
         timeout=CELL_TIMEOUT_S,

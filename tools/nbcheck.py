@@ -31,6 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["IPYTHONDIR"] = str(Path(__file__).parent / "ipython")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["PYTHONHASHSEED"] = "0"
+    os.environ["MEDCOURSE_PROGRESS"] = "0"  # no bar in a stored output
     nbval.plugin.IPyNbCell.compare_outputs = compare_outputs
     config.addinivalue_line("filterwarnings", "ignore::pytest.PytestDeprecationWarning:nbval")
 

@@ -21,7 +21,14 @@ def is_shown(progress: bool | None) -> bool:
         return progress
     if os.environ.get("MEDCOURSE_PROGRESS") == "0":
         return False
-    return sys.stderr.isatty() or "ipykernel" in sys.modules
+    return sys.stderr.isatty() or _in_kernel()
+
+
+def _in_kernel() -> bool:
+    """Whether this process is a notebook's kernel; that ipykernel is loaded is not enough, test tools load it too."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return getattr(shell, "kernel", None) is not None
 
 
 def bar(

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 
+from medcourse import training
 from medcourse.models import cnn
 from medcourse.training import fit, seed_everything
 
@@ -75,6 +76,17 @@ def test_mixed_precision_learns_the_same_and_leaves_float32_behind() -> None:
     assert {layer.compute_dtype for layer in mixed.layers} == {"float32"}
     assert all(weight.dtype == np.float32 for weight in mixed.get_weights())
     assert mixed.predict(x[:2], verbose=0).dtype == np.float32
+
+
+def test_a_bar_is_drawn_by_the_rule_of_the_whole_package(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    x, y = patches(16)
+    asked: list[bool | None] = []
+    monkeypatch.setattr(training, "is_shown", lambda progress: bool(asked.append(progress)) or True)
+    fit(tiny(), x, y, validation=(x, y), epochs=1)
+    assert asked == [None]
+    assert "1/1" in capfd.readouterr().err
 
 
 def test_quiet_unless_asked_and_the_bar_goes_to_stderr(capfd: pytest.CaptureFixture[str]) -> None:
