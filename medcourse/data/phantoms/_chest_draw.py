@@ -21,7 +21,7 @@ from medcourse.data.phantoms._chest_anatomy import (
     skin_radius,
     spine_centre,
 )
-from medcourse.data.phantoms._chest_organs import great_tubes, heart_parts
+from medcourse.data.phantoms._chest_organs import great_tubes, heart_parts, table_shells
 
 TISSUES = (
     "air", "skin", "fat", "muscle", "lung", "medfat", "myocardium", "blood", "cortex", "marrow", "cartilage", "disc",
@@ -48,6 +48,21 @@ class Grid:
     spacing: float
 
 
+def backdrop(chest: Chest, grid: Grid) -> NDArray[np.uint8]:
+    """The map of tissues where there is only air and the table, as `Outlines.paint` gives it."""
+    canvas = np.zeros((2 * grid.shape[0], 2 * grid.shape[1]), np.uint8)
+    for shell in _fixed(table_shells(chest), grid):
+        cv2.fillPoly(canvas, [shell], CODE["couch"], cv2.LINE_8, _SHIFT)
+    return canvas
+
+
+def _fixed(points: Array, grid: Grid) -> NDArray[np.int32]:
+    """Millimetres to OpenCV's fixed-point sub-pixels, two to a pixel."""
+    origin = ((grid.shape[1] - 1) << _SHIFT, (grid.shape[0] - 1) << _SHIFT)
+    fixed = (points - np.array(grid.centre)) * (2 / grid.spacing * (1 << _SHIFT)) + origin
+    return np.rint(fixed).astype(np.int32, order="C")
+
+
 class Outlines:
     """All outlines of a chest at many levels at once; `paint` draws one level."""
 
@@ -69,7 +84,6 @@ class Outlines:
         self.muscle = self._fix(around(muscle_radius(chest, theta, level), centre))
         self.fat = self._fix(around(skin - 1.6, centre))
         self.skin = self._fix(around(skin, centre))
-        self.back = float((skin_radius(chest, np.array([np.pi / 2]), np.array([-40.0])) + 2).max())
         y = np.linspace(-130, 130, 40)[None]
         right, left = (mediastinum(chest, y, level, side) for side in (-1, 1))
         flat = np.broadcast_to(y, right.shape)
@@ -86,13 +100,11 @@ class Outlines:
         self.codes = [CODE[tissue] for tissue, _, _ in tubes]
         self.places = self._fix(self.beads[:, :2])
         self.blades, self.collars = self._shoulders(cage_radius(chest, theta, np.minimum(level, 20.0)))
-        self.table = self._couch()
+        self.table = self._fix(table_shells(chest))
         self.organs = heart_parts(chest)
 
     def _fix(self, points: Array) -> NDArray[np.int32]:
-        """Millimetres to OpenCV's fixed-point sub-pixels."""
-        fixed = (points - np.array(self.grid.centre)) * (2 / self.grid.spacing * (1 << _SHIFT)) + self.origin
-        return np.rint(fixed).astype(np.int32, order="C")
+        return _fixed(points, self.grid)
 
     def _ribs(self) -> list[list[tuple[int, NDArray[np.int32]]]]:
         chest, out = self.chest, []
@@ -254,15 +266,6 @@ class Outlines:
             x, y = r * np.cos(theta[0]), r * np.sin(theta[0])
             self._ellipse(canvas, "gland", x, y, 1.0 * size, 1.5 * size, theta[0])
             self._ellipse(canvas, "fat", x * 0.98, y, 0.35 * size, 0.8 * size, theta[0] + 0.5)
-
-    def _couch(self) -> NDArray[np.int32]:
-        """The table, below the back (anatomy 0): two thin shells."""
-        x = np.linspace(-215, 215, 25)
-        y = self.back + 4 + float(cage_centre(self.chest, np.array(-40.0))) - 0.0009 * x**2
-        shells = [
-            np.concatenate([np.stack([x, y + top], 1), np.stack([x, y + top + 2.4], 1)[::-1]]) for top in (0.0, 22.0)
-        ]
-        return self._fix(np.stack(shells))
 
     def _shoulders(self, cage: Array) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Shoulder blades (levels, right and left, shell and marrow, points, 2); collar bones as balls."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medcourse.data.phantoms._chest_anatomy import (
     Array,
@@ -85,45 +86,51 @@ def draw_spot(
     radius = diameter / 2
     side = -1 if rng.random() < 0.54 else 1  # the right lung is larger
     u, jitter = rng.random((500, 4)), rng.standard_normal((500, 3))
+    jitter /= np.linalg.norm(jitter, axis=1, keepdims=True)
     clear = np.array([hilum[name] for hilum in hila(chest) for name in ("artery", "vein")])
+    free = points_in_lung(rng, chest, side, 60, inside_mm=radius + 5) if place == "isolated" else np.empty((0, 3))
+    for part in (slice(0, 40), slice(40, 500)):  # few are needed, as a rule
+        if place == "pleural":
+            centres, inward, fits = _on_pleura(chest, side, u[part], radius)
+        elif place == "vascular":
+            centres, inward = _on_vessel(arteries[0 if side < 0 else 1], u[part], jitter[part], radius)
+            fits = lung_depth(chest, centres) > radius + 5
+        else:
+            centres, inward = free[part], jitter[part][: len(free[part])]
+            fits = np.ones(len(centres), bool)
+        fits &= np.linalg.norm(centres[:, None] - clear, axis=2).min(axis=1) > 30 + radius
+        found = np.flatnonzero(fits & (centres[:, 2] < chest.apex - 16))
+        if len(found):
+            return Spot(place, centres[found[0]], inward[found[0]], diameter)
+    return draw_spot(rng, chest, arteries, diameter=diameter, place="isolated")  # no room of this kind
+
+
+def _on_pleura(chest: Chest, side: int, u: Array, radius: float) -> tuple[Array, Array, NDArray[np.bool_]]:
+    """Centres of balls that touch the ribs' side of the pleura, the direction into the lung, and which have room."""
     z = chest.apex - 18 - (chest.apex + 125 * chest.scale - 18) * u[:, 0]
-    if place == "pleural":
-        theta = np.radians(np.where(u[:, 1] < 0.25, -62 + 50 * u[:, 2], -12 + 84 * u[:, 2]))
-        theta = theta if side > 0 else np.pi - theta
-        wall = cage_radius(chest, theta, z)
-        ahead = cage_radius(chest, theta + 0.02, z)
-        edge = np.stack([wall * np.cos(theta), wall * np.sin(theta) + cage_centre(chest, z), z], axis=1)
-        above = cage_radius(chest, theta, z + 2)
-        along = (
-            np.stack([ahead * np.cos(theta + 0.02), ahead * np.sin(theta + 0.02) + cage_centre(chest, z), z], 1) - edge
-        )
-        up = np.stack([above * np.cos(theta), above * np.sin(theta) + cage_centre(chest, z + 2), z + 2], 1) - edge
-        inward = np.cross(along, up)
-        inward /= np.linalg.norm(inward, axis=1, keepdims=True)
-        inward *= np.sign((inward * (np.array([side * 55.0, 0.0, -30.0]) - edge)).sum(axis=1, keepdims=True))
-        centres = edge + 0.82 * radius * inward
-        fits = (lung_depth(chest, centres + (radius + 6) * inward) > radius * 0.6 + 3) & (
-            lung_depth(chest, centres) > 0.5 * radius
-        )
-    elif place == "vascular":
-        tree = arteries[0 if side < 0 else 1]
-        rows = np.flatnonzero((tree.generation >= 3) & (tree.generation <= 6))
-        row = rows[(u[:, 1] * len(rows)).astype(np.int64)]
-        inward = jitter / np.linalg.norm(jitter, axis=1, keepdims=True)
-        middle = 0.25 * tree.start[row] + 0.5 * tree.control[row] + 0.25 * tree.end[row]
-        centres = middle + (0.8 * radius + tree.radius[row].mean(axis=1))[:, None] * inward
-        fits = lung_depth(chest, centres) > radius + 5
-    else:
-        centres = points_in_lung(rng, chest, side, 60, inside_mm=radius + 5)
-        inward = jitter[:60] / np.linalg.norm(jitter[:60], axis=1, keepdims=True)
-        fits = np.ones(60, bool)
-    fits &= np.linalg.norm(centres[:, None] - clear, axis=2).min(axis=1) > 30 + radius
-    fits &= centres[:, 2] < chest.apex - 16
-    found = np.flatnonzero(fits)
-    if not len(found):  # no room of this kind in 500 tries: somewhere free
-        return draw_spot(rng, chest, arteries, diameter=diameter, place="isolated")
-    k = int(found[0])
-    return Spot(place, centres[k], inward[k], diameter)
+    theta = np.radians(np.where(u[:, 1] < 0.25, -62 + 50 * u[:, 2], -12 + 84 * u[:, 2]))
+    theta = theta if side > 0 else np.pi - theta
+
+    def wall(angle: Array, level: Array) -> Array:
+        away = cage_radius(chest, angle, level)
+        return np.stack([away * np.cos(angle), away * np.sin(angle) + cage_centre(chest, level), level], axis=1)
+
+    edge = wall(theta, z)
+    inward = np.cross(wall(theta + 0.02, z) - edge, wall(theta, z + 2) - edge)
+    inward /= np.linalg.norm(inward, axis=1, keepdims=True)
+    inward *= np.sign((inward * (np.array([side * 55.0, 0.0, -30.0]) - edge)).sum(axis=1, keepdims=True))
+    centres = edge + 0.82 * radius * inward
+    beyond = lung_depth(chest, centres + (radius + 6) * inward)
+    fits: NDArray[np.bool_] = (beyond > radius * 0.6 + 3) & (lung_depth(chest, centres) > 0.5 * radius)
+    return centres, inward, fits
+
+
+def _on_vessel(tree: Tubes, u: Array, away: Array, radius: float) -> tuple[Array, Array]:
+    """Centres of balls that touch a vessel of the third to the sixth generation, and the direction from it."""
+    rows = np.flatnonzero((tree.generation >= 3) & (tree.generation <= 6))
+    row = rows[(u[:, 1] * len(rows)).astype(np.int64)]
+    middle = 0.25 * tree.start[row] + 0.5 * tree.control[row] + 0.25 * tree.end[row]
+    return middle + (0.8 * radius + tree.radius[row].mean(axis=1))[:, None] * away, away
 
 
 def _limit(chest: Chest, contrast: float, amplitude: float) -> float:

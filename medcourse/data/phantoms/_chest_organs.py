@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from medcourse.data.phantoms._chest_anatomy import Array, Chest, heart_frame
+from medcourse.data.phantoms._chest_anatomy import Array, Chest, cage_centre, heart_frame, skin_radius
 
 
 def heart_parts(chest: Chest) -> list[tuple[str, Array, Array, Array, float]]:
@@ -88,3 +88,23 @@ def hila(chest: Chest) -> tuple[dict[str, Array], dict[str, Array]]:
         {"artery": np.array([m + 7, 12, -12 * s]), "vein": np.array([m + 7, 14, -48 * s]),
          "airway": np.array([m + 7, 17, -30 * s])},
     )  # fmt: skip
+
+
+def table_shells(chest: Chest) -> Array:
+    """The scanner's table below the back: outlines of two thin curved shells, (2, points, 2)."""
+    back, level = np.array([np.pi / 2]), np.array([-40.0])
+    top = float((skin_radius(chest, back, level) + cage_centre(chest, level))[0]) + 6
+    x = np.linspace(-215, 215, 25)
+    y = top - 0.0009 * x**2
+    return np.stack(
+        [np.concatenate([np.stack([x, y + d], 1), np.stack([x, y + d + 2.4], 1)[::-1]]) for d in (0.0, 22.0)]
+    )
+
+
+def body_box(chest: Chest, z: Array) -> tuple[Array, Array]:
+    """Lowest and highest corner (x, y) of a rectangle around the body at these levels."""
+    theta = np.linspace(0, 2 * np.pi, 72)
+    level = z[:, None]
+    radius = skin_radius(chest, theta[None], level) + 1.0
+    x, y = radius * np.cos(theta), radius * np.sin(theta) + cage_centre(chest, np.minimum(level, 20.0))
+    return np.array([x.min(), y.min()]), np.array([x.max(), y.max()])

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medcourse.data.phantoms._chest_anatomy import Array, Chest, draw_chest, points_in_lung
-from medcourse.data.phantoms._chest_draw import AIR_HU, ANATOMY, CODE, TISSUES, Grid, Outlines
+from medcourse.data.phantoms._chest_draw import AIR_HU, ANATOMY, CODE, TISSUES, Grid, Outlines, backdrop
 from medcourse.data.phantoms._chest_marks import CORE, Mark, cover
-from medcourse.data.phantoms._chest_organs import hila
+from medcourse.data.phantoms._chest_organs import body_box, hila
 from medcourse.data.phantoms._chest_tree import Tubes, airways, fill, grow, join, splat, take
 
 Float = NDArray[np.float32]
@@ -158,7 +158,59 @@ def render(
     blur_mm: float,
     iodine: float = 0.0,
 ) -> Scene:
-    """Draw slices at levels z."""
+    """Draw slices at levels z: the body in the rectangle that it needs, before air and the table."""
+    rows, columns, part = _body_part(patient.chest, z, grid)
+    body = _render_body(rng, patient, marks, z, part, thickness_mm=thickness_mm, iodine=iodine)
+    scene = body if part.shape == grid.shape else _into_air(body, patient.chest, rows, columns, grid)
+    sigma = np.sqrt(max(blur_mm**2 - (0.5 * grid.spacing) ** 2, 0.0)) / grid.spacing
+    if sigma > 0.15:
+        for k in range(len(z)):
+            scene.hu[k] = cv2.GaussianBlur(scene.hu[k], (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+    return scene
+
+
+def _into_air(body: Scene, chest: Chest, rows: slice, columns: slice, grid: Grid) -> Scene:
+    """Put the body into whole slices of air, with the table; its outermost two pixels saw no neighbours."""
+    table = np.zeros(256, np.float32)
+    table[: len(TISSUES)] = [AIR_HU.get(name, 0.0) for name in TISSUES]
+    shape = (len(body.hu), *grid.shape)
+    hu = np.broadcast_to(cv2.pyrDown(cv2.LUT(backdrop(chest, grid), table)), shape).copy()
+    lung, anatomy, masks = np.zeros(shape, np.float32), np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
+    cut = [
+        slice(2 if at.start > 0 else 0, -2 if at.stop < count else None)
+        for at, count in zip((rows, columns), grid.shape, strict=True)
+    ]
+    for whole, piece in ((hu, body.hu), (lung, body.lung), (anatomy, body.anatomy), (masks, body.masks)):
+        whole[:, rows, columns][:, cut[0], cut[1]] = piece[:, cut[0], cut[1]]
+    return Scene(hu, lung, anatomy, masks, body.shown)
+
+
+def _body_part(chest: Chest, z: Array, grid: Grid) -> tuple[slice, slice, Grid]:
+    """Rows and columns that hold the body with a margin, and the grid they make."""
+    low, high = body_box(chest, z)
+    ranges = []
+    for axis, count in ((1, grid.shape[0]), (0, grid.shape[1])):
+        first, last = ((edge[axis] - grid.centre[axis]) / grid.spacing + (count - 1) / 2 for edge in (low, high))
+        ranges.append((int(np.clip(np.floor(first) - 4, 0, count - 8)), int(np.clip(np.ceil(last) + 5, 8, count))))
+    (r0, r1), (c0, c1) = ranges
+    centre = (
+        grid.centre[0] + ((c0 + c1 - 1) - (grid.shape[1] - 1)) / 2 * grid.spacing,
+        grid.centre[1] + ((r0 + r1 - 1) - (grid.shape[0] - 1)) / 2 * grid.spacing,
+    )
+    return slice(r0, r1), slice(c0, c1), Grid(centre, (r1 - r0, c1 - c0), grid.spacing)
+
+
+def _render_body(
+    rng: np.random.Generator,
+    patient: Anatomy,
+    marks: list[Mark],
+    z: Array,
+    grid: Grid,
+    *,
+    thickness_mm: float,
+    iodine: float,
+) -> Scene:
+    """Draw slices without the scanner's blur."""
     chest = patient.chest
     contiguous = len(z) > 1 and abs(abs(z[1] - z[0]) - thickness_mm) < 1e-6 * thickness_mm and len(z) > 8
     hu, lung, maps = _layers(chest, z, thickness_mm, grid, iodine, contiguous=contiguous)
@@ -191,10 +243,6 @@ def render(
     shown = np.zeros((len(z), len(marks)), bool)
     for number, mark in enumerate(marks):
         _put(mark, hu, base, lung, masks, shown[:, number], z, grid, thickness_mm, step, span)
-    sigma = np.sqrt(max(blur_mm**2 - (0.5 * grid.spacing) ** 2, 0.0)) / grid.spacing
-    if sigma > 0.15:
-        for k in range(len(z)):
-            hu[k] = cv2.GaussianBlur(hu[k], (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
     return Scene(hu, lung, anatomy, masks, shown)
 
 

@@ -1,8 +1,8 @@
 """Branching trees that fill a lung, arteries, veins and airways, and their drawing as clouds of weighted points.
 
 A tree divides the lung: the points that a branch supplies are cut in two, and each half gets a daughter branch
-towards its centre (Kitaoka, Takaki and Suki 1999, J. Appl. Physiol. 87:2207-2217). Radii obey Murray's law, r0³ = r1³ + r2³
-(doi:10.1073/pnas.12.3.207).
+towards its centre (Kitaoka, Takaki and Suki 1999, J. Appl. Physiol. 87:2207-2217). Radii obey Murray's law,
+r0³ = r1³ + r2³ (doi:10.1073/pnas.12.3.207).
 """
 
 from __future__ import annotations
@@ -192,7 +192,7 @@ def splat(cloud: Cloud, *, z: Array, centre: tuple[float, float], shape: tuple[i
     thickness, height and width. Slices further apart than their thickness miss what lies between them.
     """
     rows, columns = shape
-    cover = np.zeros((len(z), rows, columns))
+    cover = np.zeros((len(z), rows, columns), np.float32)
     if len(cloud.volume):
         column = (cloud.points[:, 0] - centre[0]) / size_mm[2] + (columns - 1) / 2
         row = (cloud.points[:, 1] - centre[1]) / size_mm[1] + (rows - 1) / 2
@@ -212,8 +212,9 @@ def splat(cloud: Cloud, *, z: Array, centre: tuple[float, float], shape: tuple[i
             x, y = fc[here], fr[here]
             index = np.concatenate([at, at + 1, at + columns, at + columns + 1])
             parts = np.concatenate([(1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y]) * np.tile(weight, 4)
-            cover[k] = np.bincount(index, parts, minlength=rows * columns).reshape(rows, columns)
-    return np.minimum(cover, 1).astype(np.float32)
+            filled = np.bincount(index, parts, minlength=rows * columns).reshape(rows, columns)
+            np.minimum(filled, 1, out=cover[k], casting="same_kind")
+    return cover
 
 
 def _unit(vectors: Array) -> Array:
