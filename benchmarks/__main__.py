@@ -1,7 +1,8 @@
 """Measure the course: `make bench` (all), or `make bench MEASURE='light rebuild'` for some.
 
 Prints each figure beside its target and keeps the last result, with machine and versions, in
-benchmarks/results/foundation.json. Nothing here is a test: a slow machine fails no check.
+benchmarks/results/foundation.json (of the data: data.json, ladders.json). Nothing here is a test: a slow machine
+fails no check.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from benchmarks import data
 from tools.page import ROOT, all_pages
 from tools.run import machine, read_record
 
@@ -121,8 +123,21 @@ def curve() -> dict[str, Any]:
     return {"learning_curve_s": round(took)}
 
 
-MEASURES = {"light": light, "rebuild": rebuild, "transfer": transfer, "pages": pages, "clone": clone, "curve": curve}
+def ladders() -> dict[str, Any]:
+    """The observer ladders of all phantoms (hours; goes on where it stopped, repeats nothing unchanged)."""
+    from benchmarks.ladders._driver import run, tasks
+
+    began = time.perf_counter()
+    run(tasks())
+    return {"ladders_s": round(time.perf_counter() - began)}
+
+
+MEASURES = {
+    "light": light, "rebuild": rebuild, "transfer": transfer, "pages": pages, "clone": clone, "curve": curve,
+    "ladders": ladders, **data.MEASURES,
+}  # fmt: skip
 TARGETS = {
+    **data.TARGETS,
     "clean_clone_to_site_s": 300,
     "one_page_rebuild_s": 30,
     "largest_page_mb": 1.5,
@@ -137,17 +152,18 @@ def main() -> int:
     unknown = set(names) - set(MEASURES)
     if unknown:
         raise SystemExit(f"bench: {', '.join(sorted(unknown))} is no measure; choose of {', '.join(MEASURES)}")
-    result: dict[str, Any] = json.loads(RESULT.read_text("utf-8")) if RESULT.exists() else {}
-    result |= {"machine": machine(), "versions": {name: version(name) for name in VERSIONS}}
     for name in names:
         print(f"measuring {name} …", flush=True)
+        kept = data.RESULT if name in data.MEASURES else RESULT
+        result: dict[str, Any] = json.loads(kept.read_text("utf-8")) if kept.exists() else {}
+        result |= {"machine": machine(), "versions": {name: version(name) for name in VERSIONS}}
         for key, value in MEASURES[name]().items():
             result[key] = value
             target = f" (target {TARGETS[key]})" if key in TARGETS else ""
             print(f"  {key}: {json.dumps(value)}{target}", flush=True)
-        aside = RESULT.with_suffix(".json.new")
+        aside = kept.with_suffix(".json.new")
         aside.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
-        aside.replace(RESULT)
+        aside.replace(kept)
     return 0
 
 
