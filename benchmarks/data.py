@@ -68,7 +68,7 @@ def streaming() -> dict[str, Any]:
 
 
 def verification() -> dict[str, Any]:
-    """How fast a registered file of 300 MB is hashed and compared, as every `load` does it; the disk's own speed aside."""
+    """How fast a registered file of 300 MB is hashed and compared, as every `load` does it, the disk's speed aside."""
     return {"verification_mb_per_s": _alone("verify")["mb_per_s"]}
 
 

@@ -15,7 +15,11 @@ from numpy.typing import NDArray
 
 @dataclass
 class Growing:
-    """The files of a folder, appended to together: bytes, images, shapes, columns' types and rows so far."""
+    """The files of a folder, appended to together, and what they hold so far.
+
+    Bytes of each file, number of images, dtype and shape of the arrays; of each table the columns' types, the number of
+    rows, and in which columns an empty field is empty text or a missing value.
+    """
 
     folder: Path
     bytes: dict[str, int] = field(default_factory=dict)
@@ -23,6 +27,7 @@ class Growing:
     shapes: dict[str, list[Any]] = field(default_factory=dict)
     columns: dict[str, dict[str, str]] = field(default_factory=dict)
     lengths: dict[str, int] = field(default_factory=dict)
+    blanks: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def append(self, arrays: Mapping[str, NDArray[Any]], tables: Mapping[str, pd.DataFrame]) -> None:
         """Add a chunk to every file; counts only once all of it is written."""
@@ -43,12 +48,14 @@ class Growing:
             known = self.columns.get(name)
             if known is not None and list(known) != list(table.columns):
                 raise ValueError(f"{name} changes its columns from chunk to chunk: {', '.join(table.columns)}")
+            blanks = _blanks(table, self.blanks.get(name, {}))
             with (self.folder / f"{name}.csv").open("r+b" if known is not None else "w+b") as file:
                 file.seek(grown.get(name, 0))
                 file.truncate()
                 text = table.to_csv(index=False, header=known is None, lineterminator="\n")
                 file.write(text.encode())
                 grown[name] = file.tell()
+            self.blanks[name] = blanks
             seen = self.lengths.get(name, 0)
             self.lengths[name] = seen + len(table)
             if known is None or seen == 0:  # an empty table's types say nothing
@@ -84,18 +91,29 @@ def _widened(*columns: Mapping[str, str]) -> dict[str, str]:
     return _kinds(pd.concat(empty))
 
 
-def read_table(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
-    """Read a table back as it was: types as stated, numbers to the last digit, an empty field missing."""
+def _blanks(table: pd.DataFrame, known: Mapping[str, str]) -> dict[str, str]:
+    """What an empty field means, by column: ``text`` or ``missing``; a file of text cannot tell them apart."""
+    found = dict(known)
+    for name, column in table.items():
+        if not pd.api.types.is_numeric_dtype(column):
+            for meaning, here in (("text", (column == "").any()), ("missing", column.isna().any())):
+                if here and found.setdefault(str(name), meaning) != meaning:
+                    raise ValueError(f"column {name} holds both empty text and missing values: choose one")
+    return found
+
+
+def read_table(path: Path, columns: Mapping[str, str], blanks: Mapping[str, str]) -> pd.DataFrame:
+    """Read a table back as it was: types as stated, numbers to the last digit, empty fields as they were meant."""
     # Python's own float() is exact; pandas' reader is so only with an option that its versions disagree about.
     texts = pd.read_csv(path, dtype=str, na_filter=False)
-    return pd.DataFrame({name: _typed(texts[name].tolist(), kind) for name, kind in columns.items()})
+    return pd.DataFrame({name: _typed(texts[name].tolist(), kind, blanks.get(name)) for name, kind in columns.items()})
 
 
-def _typed(texts: list[str], kind: str) -> pd.Series[Any]:
+def _typed(texts: list[str], kind: str, blank: str | None) -> pd.Series[Any]:
     if kind.startswith("float"):
         return pd.Series([float(text or "nan") for text in texts], dtype=kind)
     if kind == "bool":
         return pd.Series([text == "True" for text in texts], dtype=bool)
     if kind.startswith(("int", "uint")):
         return pd.Series([int(text) for text in texts], dtype=kind)
-    return pd.Series([text or None for text in texts], dtype=kind)
+    return pd.Series([text or (None if blank == "missing" else "") for text in texts], dtype=kind)

@@ -86,10 +86,12 @@ def write(
 
     Examples
     --------
-    >>> write(print, "somewhere", n=3, dtype="text")
-    Traceback (most recent call last):
-    ...
-    ValueError: dtype='text': give float32, float16, int16
+    >>> from tempfile import TemporaryDirectory
+    >>> from medcourse.data.phantoms import mammograms
+    >>> with TemporaryDirectory() as place:
+    ...     folder = write(mammograms, f"{place}/breasts", n=2, size=64, dtype="float16")
+    ...     print(open_written(folder).images.shape)
+    (8, 64, 64, 1)
     """
     check_range(n=(n, 1, 10**7), first=(first, 0, 10**8), chunk=(chunk, 1, 10**7))
     request = _request(generator, n=n, first=first, dtype=dtype, settings=settings)
@@ -152,7 +154,9 @@ def open_written(folder: str | Path, *, verify: bool = False) -> Phantoms:
         if verify and digests(path, ["sha256"])["sha256"] != about["sha256"]:
             raise ValueError(f"{path} is not what was written (SHA-256 differs): delete {place}, write anew")
     arrays = {path.stem: np.load(path, mmap_mode="r") for path in sorted(place.glob("*.npy"))}
-    tables = {name: read_table(place / f"{name}.csv", kinds) for name, kinds in meta["columns"].items()}
+    tables = {
+        name: read_table(place / f"{name}.csv", kinds, meta["blanks"][name]) for name, kinds in meta["columns"].items()
+    }
     spacing = tuple(meta["spacing_mm"])
     return Phantoms(
         arrays["images"], arrays["masks"], tables["table"], spacing, tables["lesions"], arrays.get("anatomy")
@@ -201,7 +205,7 @@ def _fill(
             for path in sorted([*part.glob("*.npy"), *part.glob("*.csv")])
         }
         meta = {"request": request, "versions": _versions(), "images": growing.rows, "spacing_mm": spacing}
-        _put(part / "meta.json", meta | {"columns": growing.columns, "files": files})
+        _put(part / "meta.json", meta | {"columns": growing.columns, "blanks": growing.blanks, "files": files})
         (part / "state.json").unlink()
 
 
