@@ -61,3 +61,35 @@ CASES["mammograms"] = Case(
     unchanged=0.9,
     ladders=("mammogram_mass", "mammogram_calcifications"),
 )  # fmt: skip
+
+from medcourse.data.phantoms import breast_dce, cine_hearts  # noqa: E402
+
+
+def _failing_hearts(hearts: Phantoms) -> Phantoms:
+    """The disease is a motion of the whole ventricle: its mark is the diseased muscle, and anatomy moves with it."""
+    ill = ((hearts.table["truth"] == 1) & (hearts.table["amplitude"] > 0)).to_numpy()
+    muscle = (hearts.masks == 2) & ill[:, None, None, None]
+    return hearts._replace(masks=muscle.astype("uint8"), anatomy=None)
+
+
+def _cancers(breasts: Phantoms) -> Phantoms:
+    """Benign lesions are in masks and lesions too: what mimics the disease, and stays when it fades."""
+    cancer = breasts.lesions["kind"] == "malignant"
+    masks = (breasts.masks == 2).astype("uint8")
+    return breasts._replace(masks=masks, lesions=breasts.lesions[cancer].reset_index(drop=True))
+
+
+CASES["cine_hearts"] = Case(
+    call=cine_hearts, quick={"frames": 8, "size": 64, "spacing_mm": 2.7}, grey=1 / 255, extract=_failing_hearts,
+    ladders=("heart_function",),
+)  # fmt: skip
+CASES["breast_dce"] = Case(call=breast_dce, quick={"size": 64}, grey=1 / 255, extract=_cancers)
+
+from medcourse.data.phantoms import brain_mr, brain_mr_volumes  # noqa: E402
+
+CASES["brain_mr"] = Case(
+    call=brain_mr, quick={"size": 64, "slices_per_patient": 2}, grey=1 / 255, ladders=("brain_tumour",)
+)
+CASES["brain_mr_volumes"] = Case(
+    call=brain_mr_volumes, quick={"size": 32, "diameter_mm": (16, 45)}, grey=1 / 255, ladders=()
+)

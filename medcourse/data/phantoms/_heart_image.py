@@ -310,4 +310,7 @@ def expose(
     real, imaginary = (rng.standard_normal(signal.shape, dtype=np.float32) for _ in range(2))
     image += np.float32(noise) * real
     imaginary *= np.float32(noise)
-    return np.asarray(cv2.magnitude(image.reshape(frames, -1), imaginary.reshape(frames, -1)).reshape(signal.shape))
+    image *= image  # not OpenCV's magnitude: its last bit depends on where the array lies in memory
+    imaginary *= imaginary
+    image += imaginary
+    return np.asarray(np.sqrt(image), np.float32)
