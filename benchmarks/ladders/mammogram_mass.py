@@ -16,7 +16,7 @@ NAMES = [
 ]  # fmt: skip
 DIAMETERS = np.array([8.0, 10.0, 12.0, 14.0, 17.0, 20.5])  # mm; a mass is judged by the nearest
 STRENGTHS = np.geomspace(0.01, 0.25, 6)  # of the tissue, standard deviation in grey
-BANK = 400  # signals for each diameter
+BANK = 300  # signals for each diameter
 _OTHERS = 4_000_000_000  # seed of the banks, which no cohort uses
 
 

@@ -224,13 +224,13 @@ def draw_mimic(
 ) -> None:
     turn = 2 * math.pi * u[4]
     if kind == "lump":
-        things.add_lump(mimic, **at, peak=1.25 * peak, sigma=0.75 * radius, stretch=1 + 0.35 * u[5], angle=turn)
+        things.add_lump(mimic, **at, peak=1.05 * peak, sigma=0.75 * radius, stretch=1 + 0.35 * u[5], angle=turn)
     elif kind == "crossing":
         angles = turn + np.array([0, 0.7 + 0.7 * u[5], 1.6 + 0.8 * u[6]])
         sag = 0.02 * (2 * u[5:8] - 1)
-        things.add_crossing(mimic, **at, peak=1.45 * peak, angles=angles, width=0.28 * radius, sag=sag)
+        things.add_crossing(mimic, **at, peak=1.25 * peak, angles=angles, width=0.28 * radius, sag=sag)
     elif kind == "lymph node":
-        things.add_node(mimic, **at, peak=1.5 * peak, length=8 + 5 * u[5], angle=turn, hilum=0.6 + 0.3 * u[6])
+        things.add_node(mimic, **at, peak=1.3 * peak, length=8 + 5 * u[5], angle=turn, hilum=0.6 + 0.3 * u[6])
     else:
         beads = grains[_MIMICS["calcifications"].index(kind)]
         things.add_grains(mimic, beads, **at, amplitude=CALCIUM_AMPLITUDE)

@@ -99,8 +99,10 @@ def _ducts(rng: np.random.Generator, shape: Shape) -> list[tuple[int, Float]]:
         sag = 0.12 * long * rng.standard_normal(len(long))
         ahead = np.stack([np.cos(angle), np.sin(angle)], axis=1)
         aside = np.stack([-np.sin(angle), np.cos(angle)], axis=1)
-        points = start[:, None] + t * long[:, None, None] * ahead[:, None] + t * (1 - t) * (
-            4 * sag[:, None, None] * aside[:, None]
+        points = (
+            start[:, None]
+            + t * long[:, None, None] * ahead[:, None]
+            + t * (1 - t) * (4 * sag[:, None, None] * aside[:, None])
         )
         found.append((weight, points.astype(np.float32)))
         start = np.repeat(points[:, -1], 2, axis=0)
