@@ -19,7 +19,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks.ladders import Observed, _driver
+from medcourse.data import phantoms
 from tests.package.phantom_cases import CASES
+from tools import cards
 
 STORED: dict[str, Any] = json.loads(_driver.RESULT.read_text("utf-8"))["tasks"] if _driver.RESULT.exists() else {}
 TASKS = _driver.tasks()
@@ -46,9 +48,10 @@ def quantile(tests: int, level: float = 0.05) -> float:
     return NormalDist().inv_cdf(1 - level / (2 * tests))
 
 
-def test_every_phantom_has_a_ladder() -> None:
-    wanted = {ladder for name, case in CASES.items() for ladder in (case.ladders or (name,))}
-    assert wanted <= set(TASKS)
+def test_every_phantom_has_a_ladder_and_every_ladder_a_phantom() -> None:
+    assert set(cards.TASKS) == set(TASKS)
+    drawn = {name for names in cards.TASKS.values() for name in names}
+    assert set(CASES) <= drawn <= set(phantoms.__all__)
 
 
 def test_stored_are_the_tasks_that_there_are() -> None:
