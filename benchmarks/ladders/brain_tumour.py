@@ -19,9 +19,9 @@ MM = 240 / SIZE
 SETTINGS = {"slices_per_patient": 1, "size": SIZE, "progress": False}
 TRAIN, TRAIN_SEED = 600, 4000
 NAMES = [
-    "FLAIR blob", "FLAIR 99th percentile", "FLAIR bright area", "largest bright region", "T2 of it", "T1 of it",
-    "compactness of it", "fluid next to it", "FLAIR asymmetry", "T2 asymmetry", "T1 asymmetry", "T1 hole",
-    "blob of 5 mm", "blob of 10 mm", "FLAIR roughness",
+    "FLAIR blob", "area over 1.15", "area over 1.3", "area over 1.5", "largest over 1.15", "largest over 1.3",
+    "T2 of largest", "T1 of largest", "largest bright on both", "filled by closing it", "spread of T2 in it",
+    "spread of FLAIR in it", "darkest on T1 in it", "blob of 8 mm", "blob of 12 mm",
 ]  # fmt: skip
 
 
@@ -48,33 +48,34 @@ def stripped(image: NDArray[np.float32], tissue: NDArray[np.uint8]) -> NDArray[n
 
 
 def describe(image: NDArray[np.float64], tissue: NDArray[np.uint8]) -> list[float]:
-    """What a good engineer would measure."""
-    t1, t2, flair = np.moveaxis(image, -1, 0)
-    brain = (tissue >= 1) & (tissue <= 3)
-    soft = [ndimage.gaussian_filter(part, 2.5 / MM) for part in (t1, t2, flair)]
-    bright = ndimage.binary_opening(brain & (ndimage.gaussian_filter(flair, 1.5 / MM) > 1.3))
-    region, count = ndimage.label(bright)
-    area = ndimage.sum_labels(bright, region, np.arange(1, count + 1)) if count else np.zeros(0)
-    its = region == 1 + int(np.argmax(area)) if count else np.zeros_like(bright)
-    near = ndimage.binary_dilation(its, iterations=2) & ~its & brain
-    rim = its & ~ndimage.binary_erosion(its)
-    wide = [ndimage.gaussian_filter(part, 5 / MM) for part in (t1, t2, flair)]
-    mirrored = [np.abs(part - part[:, ::-1])[brain] for part in wide]
-    laplace = [float((-((s / MM) ** 2) * ndimage.gaussian_laplace(flair, s / MM))[brain].max()) for s in (5.0, 10.0)]
+    """What a good engineer would measure: bright areas, the largest of them, and what it looks like inside."""
+    inner = ndimage.binary_erosion((tissue >= 1) & (tissue <= 3), iterations=2)
+    t1, t2, flair = (ndimage.gaussian_filter(part, 2 / MM) for part in np.moveaxis(image, -1, 0))
+    areas = [float(np.log1p((inner & (flair > level)).sum())) for level in (1.15, 1.3, 1.5)]
+    sizes = [float(np.log1p(largest(inner & (flair > level)).sum())) for level in (1.15, 1.3)]
+    its = largest(inner & (flair > 1.3))
+    filled = ndimage.binary_fill_holes(ndimage.binary_closing(its, iterations=2))
+    inside = [float(t2[filled].std()), float(flair[filled].std()), float(t1[filled].min())] if its.any() else [0, 0, 1]
+    blobs = [-((s / MM) ** 2) * ndimage.gaussian_laplace(image[..., 2], s / MM)[inner] for s in (8, 12)]
     return [
-        float(soft[2][brain].max()),
-        float(np.quantile(flair[brain], 0.99)),
-        float(np.log(bright.sum() + 1)),
-        float(np.log(area.max() + 1)) if count else 0.0,
-        float(t2[its].mean()) if count else 1.0,
-        float(t1[its].mean()) if count else 1.0,
-        float(its.sum() / (rim.sum() ** 2)) if count else 0.0,
-        float((t2[near] > 2).mean()) if near.any() else 0.0,
-        *(float(np.quantile(part, 0.97)) for part in (mirrored[2], mirrored[1], mirrored[0])),
-        float(soft[0][(tissue == 3)].min()),
-        *laplace,
-        float(np.log((flair - soft[2])[tissue == 3].std())),
+        float(flair[inner].max()),
+        *areas,
+        *sizes,
+        float(t2[its].mean()) if its.any() else 1.0,
+        float(t1[its].mean()) if its.any() else 1.0,
+        float(np.log1p(largest(inner & (t2 > 1.35) & (flair > 1.15)).sum())),
+        float(np.log1p((filled & ~its).sum())),
+        *inside,
+        *(float(blob.max()) for blob in blobs),
     ]
+
+
+def largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The largest connected part."""
+    region, count = ndimage.label(mask)
+    if count == 0:
+        return mask
+    return np.asarray(region == 1 + int(np.argmax(ndimage.sum_labels(mask, region, np.arange(1, count + 1)))))
 
 
 def oracle(drawn: Phantoms, *, n: int, first: int, seed: int, difficulty: str | float) -> NDArray[np.float64]:

@@ -26,7 +26,7 @@ _TRAINING = 4000  # patients from whom the ceiling learns how often each shape i
 _OTHERS = 4_000_000_000  # seed of the oracle's patients, whom no cohort holds
 
 
-def observe(*, n: int, first: int, seed: int, difficulty: str | float) -> Observed:
+def observe(*, n: int, first: int, seed: int, difficulty: str | float, ceiling: bool = True) -> Observed:
     """Draw n patients, one region each, and score them.
 
     The ceiling is told what the finding at the mark looks like, alone and without noise, and how often such a look
@@ -36,10 +36,10 @@ def observe(*, n: int, first: int, seed: int, difficulty: str | float) -> Observ
     """
     regions, candidates, label, patient = _draw(n, first, seed, difficulty)
     features = np.array([_features(region) for region in regions])
-    ceiling = np.zeros(n)
-    if candidates.any():
-        ceiling = _oracle(difficulty).decision_function(_shape(candidates))
-    return Observed(label, patient, features[:, 1].copy(), features, ceiling, NAMES)
+    told = np.zeros(n)  # without `ceiling`, and where there is nothing to see
+    if ceiling and candidates.any():
+        told = _oracle(difficulty).decision_function(_shape(candidates))
+    return Observed(label, patient, features[:, 1].copy(), features, told, NAMES)
 
 
 def _draw(

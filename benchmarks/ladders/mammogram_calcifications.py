@@ -19,11 +19,12 @@ NAMES = [
 ]  # fmt: skip
 
 
-def observe(*, n: int, first: int, seed: int, difficulty: str | float) -> Observed:
+def observe(*, n: int, first: int, seed: int, difficulty: str | float, ceiling: bool = True) -> Observed:
     """Score marked regions of left CC views, one per patient (see `_mammogram`)."""
     drawn = regions(n=n, first=first, seed=seed, difficulty=difficulty, kind="calcifications")
     features = np.array([_features(picture) for picture in drawn.raw])
-    return Observed(drawn.label, drawn.patient, features[:, 1].copy(), features, reference(drawn), NAMES)
+    told = reference(drawn) if ceiling else np.zeros(len(features))
+    return Observed(drawn.label, drawn.patient, features[:, 1].copy(), features, told, NAMES)
 
 
 def reference(drawn: Regions) -> Float:

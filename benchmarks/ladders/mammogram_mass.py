@@ -20,11 +20,12 @@ BANK = 300  # signals for each diameter
 _OTHERS = 4_000_000_000  # seed of the banks, which no cohort uses
 
 
-def observe(*, n: int, first: int, seed: int, difficulty: str | float) -> Observed:
+def observe(*, n: int, first: int, seed: int, difficulty: str | float, ceiling: bool = True) -> Observed:
     """Score marked regions of left CC views, one per patient (see `_mammogram`)."""
     drawn = regions(n=n, first=first, seed=seed, difficulty=difficulty, kind="mass")
     features = np.array([_features(picture) for picture in drawn.raw])
-    return Observed(drawn.label, drawn.patient, features[:, 0].copy(), features, reference(drawn), NAMES)
+    told = reference(drawn) if ceiling else np.zeros(len(features))
+    return Observed(drawn.label, drawn.patient, features[:, 0].copy(), features, told, NAMES)
 
 
 def reference(drawn: Regions) -> Float:
