@@ -75,6 +75,12 @@ def observe(task: str, *, n: int, seed: int, difficulty: str | float, first: int
     return seen
 
 
+def without_slow_ceiling(task: str) -> dict[str, bool]:
+    """The option that leaves the ceiling out, of a ladder that takes it because its ceiling takes long."""
+    takes = inspect.signature(importlib.import_module(f"benchmarks.ladders.{task}").observe).parameters
+    return {"ceiling": False} if "ceiling" in takes else {}
+
+
 def train(seen: Observed) -> Model:
     """Logistic regression on standardised features, as plain numbers."""
     scaler = StandardScaler().fit(seen.features)
@@ -158,9 +164,7 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
 def _draw(task: str, n: int, seed: int, difficulty: str, target: Path) -> float:
     """In a process of its own: observe and keep. Returns the seconds."""
     began = time.perf_counter()
-    takes = inspect.signature(importlib.import_module(f"benchmarks.ladders.{task}").observe).parameters
-    # The ceiling is not trained: where it takes long, it judges the test patients only.
-    options = {"ceiling": False} if "ceiling" in takes and seed == SEEDS["train"] else {}
+    options = without_slow_ceiling(task) if seed == SEEDS["train"] else {}  # the ceiling is not trained
     seen = observe(task, n=n, seed=seed, difficulty=DIFFICULTIES[difficulty], **options)
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = target.with_suffix(".new.npz")
