@@ -142,6 +142,7 @@ TARGETS = {
     "one_page_rebuild_s": 30,
     "largest_page_mb": 1.5,
     "import_medcourse_s": 0.3,
+    "features_speedup_two_cores": "at least 5",
 }
 
 

@@ -1,47 +1,89 @@
-"""Regions of interest before features: checked, cropped, put into batches, and their grey levels counted in bins."""
+"""Regions of interest before features: checked, cut out, put into batches, and their grey levels counted in bins."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 Float = NDArray[np.float64]
 Levels = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+MAX_LEVELS = 1024
+_BATCH_VOXELS, _BATCH_CELLS = 2**18, 2**20  # keep a batch's arrays in the processor's cache, more or less
 
 
 class Region(NamedTuple):
-    """One lesion, cropped to its bounding box: `image` and `mask` of one shape, `spacing_mm` of each axis."""
+    """One lesion in its bounding box: `image` and `mask` of one shape, in the image's own type and not copied.
 
-    image: Float
-    mask: NDArray[np.bool_]
+    `spacing_mm` of each axis; `low` and `high`, the extreme values inside; `levels`, how many grey levels it has;
+    `context`, the box with `before` and `after` pixels around it in the plane, less what lies outside the image.
+    """
+
+    image: NDArray[Any]
+    mask: Mask
     spacing_mm: tuple[float, ...]
-    context: Float  # the same box with `_MARGIN` voxels around it in the plane, for wavelets; edges are mirrored
+    low: float
+    high: float
+    levels: int
+    context: NDArray[Any]
+    missing: tuple[tuple[int, int], ...]  # rows and columns of the context that lie outside the image
 
 
-_MARGIN = 32
+class Bins(NamedTuple):
+    """Fixed bin number (`number`), or fixed bin size (`width`, counted from `start` or the lesion's minimum)."""
+
+    number: int | None
+    width: float | None
+    start: float | None
+
+    def levels(self, row: int, low: float, high: float) -> int:
+        """How many grey levels a lesion between `low` and `high` has."""
+        if self.number is not None:
+            return self.number
+        assert self.width is not None
+        if self.start is not None and self.start > low:
+            raise ValueError(
+                f"bin_start={self.start:g} is above {low:g} inside masks[{row}]: choose it below all values"
+            )
+        count = np.floor((high - (low if self.start is None else self.start)) / self.width) + 1
+        if count > MAX_LEVELS:
+            raise ValueError(
+                f"bin_width={self.width:g} makes {count:.0f} grey levels of images[{row}]: choose a larger width "
+                f"(up to {MAX_LEVELS} levels)"
+            )
+        return int(count)
+
+    def discretise(self, values: Float, low: Float, high: Float) -> Levels:
+        """Grey levels 1, 2, … of values, each with its own region's minimum and maximum."""
+        if self.number is not None:
+            span = np.where(high > low, high - low, 1.0)
+            level = np.minimum(np.floor(self.number * (values - low) / span) + 1, self.number)
+        else:
+            assert self.width is not None
+            level = np.floor((values - (low if self.start is None else self.start)) / self.width) + 1
+        found: Levels = level.astype(np.int64)
+        return found
 
 
-def regions(
-    images: Sequence[ArrayLike] | NDArray[np.generic],
-    masks: Sequence[ArrayLike] | NDArray[np.generic],
-    spacing_mm: ArrayLike,
-) -> list[Region]:
-    """Check every image with its mask and crop both; errors name the row."""
-    if len(images) != len(masks):
-        raise ValueError(f"{len(images)} images and {len(masks)} masks: give one mask for each image")
-    if len(images) == 0:
-        raise ValueError("images is empty: give at least one")
-    spacing = np.asarray(spacing_mm, np.float64)
-    return [
-        _region(k, np.asarray(images[k]), np.asarray(masks[k]), spacing[k] if spacing.ndim == 2 else spacing)
-        for k in range(len(images))
-    ]
+class Batch(NamedTuple):
+    """Some regions as arrays (n, z, rows, columns) of one shape, zero outside the masks, and where they came from."""
+
+    rows: list[int]
+    regions: list[Region]
+    image: Float
+    mask: Mask
+    levels: Levels
 
 
-def _region(row: int, image: NDArray[np.generic], mask: NDArray[np.generic], spacing: Float) -> Region:
+def region(
+    row: int, image: NDArray[Any], mask: NDArray[Any], spacing: Float, bins: Bins, margin: tuple[int, int]
+) -> Region:
+    """Check an image with its mask and cut out the lesion; errors name the row."""
     if image.ndim == mask.ndim + 1 and image.shape[-1] == 1:
         image = image[..., 0]
     if image.dtype.kind not in "iuf":
@@ -54,61 +96,68 @@ def _region(row: int, image: NDArray[np.generic], mask: NDArray[np.generic], spa
         raise ValueError(f"masks[{row}] has dtype {mask.dtype}: give bool, or integers where 0 is outside")
     if spacing.shape != (image.ndim,) or not (np.isfinite(spacing).all() and (spacing > 0).all()):
         raise ValueError(f"spacing_mm={spacing.tolist()} for images[{row}]: give {image.ndim} positive lengths in mm")
-    inside = mask.astype(np.int64) > 0
-    if not inside.any():
-        raise ValueError(f"masks[{row}] is empty: leave that image out, or mark its lesion")
-    values = image[inside]
-    if not np.isfinite(values.astype(np.float64)).all():
+    inside: Mask = mask if mask.dtype == bool else np.asarray(mask > 0)
+    box = []
+    for axis in range(image.ndim):
+        filled = np.asarray(inside.any(axis=tuple(a for a in range(image.ndim) if a != axis)))
+        first, last = int(filled.argmax()), filled.size - int(filled[::-1].argmax())
+        if not filled[first]:
+            raise ValueError(f"masks[{row}] is empty: leave that image out, or mark its lesion")
+        box.append(slice(first, last))
+        inside = inside[(slice(None),) * axis + (box[-1],)]
+    cut = image[tuple(box)]
+    values = cut[inside].astype(np.float64)
+    low, high = float(values.min()), float(values.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
         raise ValueError(f"images[{row}] holds NaN or infinite values inside its mask: mend the image or the mask")
-    where = [
-        np.flatnonzero(inside.any(axis=tuple(a for a in range(image.ndim) if a != axis))) for axis in range(image.ndim)
-    ]
-    box = tuple(slice(int(w[0]), int(w[-1]) + 1) for w in where)
-    wide, pad = list(box), [(0, 0)] * image.ndim
+    wide, missing = list(box), []
     for axis in (-2, -1):
-        low, high = box[axis].start - _MARGIN, box[axis].stop + _MARGIN
-        wide[axis] = slice(max(low, 0), min(high, image.shape[axis]))
-        pad[axis] = (max(-low, 0), max(high - image.shape[axis], 0))
-    context = np.pad(np.nan_to_num(image[tuple(wide)].astype(np.float64)), pad, mode="symmetric")
-    return Region(image[box].astype(np.float64), inside[box], tuple(spacing.tolist()), context)
+        begin, end = box[axis].start - margin[0], box[axis].stop + margin[1]
+        wide[axis] = slice(max(begin, 0), min(end, image.shape[axis]))
+        missing.append((max(-begin, 0), max(end - image.shape[axis], 0)))
+    levels = bins.levels(row, low, high)
+    return Region(cut, inside, tuple(spacing.tolist()), low, high, levels, image[tuple(wide)], tuple(missing))
 
 
-def batches(found: list[Region], size: int = 64) -> Iterator[tuple[slice, Float, NDArray[np.bool_]]]:
-    """Regions as arrays (n, z, rows, columns), padded outside the mask to the largest box of the batch."""
-    for start in range(0, len(found), size):
-        part = found[start : start + size]
-        boxes = [(1, *r.image.shape) if r.image.ndim == 2 else r.image.shape for r in part]
-        shape = (len(part), *np.max(boxes, axis=0))
-        image, mask = np.zeros(shape), np.zeros(shape, bool)
-        for k, (region, box) in enumerate(zip(part, boxes, strict=True)):
-            z, y, x = box
-            image[k, :z, :y, :x], mask[k, :z, :y, :x] = region.image.reshape(box), region.mask.reshape(box)
-        yield slice(start, start + len(part)), image, mask
+def batches(found: Sequence[Region], bins: Bins, matrices: int) -> Iterator[Batch]:
+    """Regions of similar size together; `matrices` of levels times levels are made for each slice."""
+    boxes = [r.image.shape if r.image.ndim == 3 else (1, *r.image.shape) for r in found]
+    rows: list[int] = []
+    largest, cells = (0, 0, 0), 0
+    for k in sorted(range(len(found)), key=lambda k: (found[k].levels, boxes[k])):
+        z, y, x = (max(side, other) for side, other in zip(largest, boxes[k], strict=True))
+        more = boxes[k][0] * matrices * found[k].levels ** 2
+        if rows and ((len(rows) + 1) * z * y * x > _BATCH_VOXELS or cells + more > _BATCH_CELLS):
+            yield _batch(rows, found, boxes, bins)
+            rows, (z, y, x), cells = [], boxes[k], 0
+        rows, largest, cells = [*rows, k], (z, y, x), cells + more
+    yield _batch(rows, found, boxes, bins)
 
 
-def discretise(
-    image: Float, mask: NDArray[np.bool_], *, bins: int | None, bin_width: float | None, bin_start: float | None
-) -> Levels:
-    """Grey levels 1, 2, … inside the mask, 0 outside; each of the n regions by itself.
+def _batch(rows: list[int], found: Sequence[Region], boxes: list[tuple[int, ...]], bins: Bins) -> Batch:
+    part = [found[k] for k in rows]
+    shape = (len(part), *np.max([boxes[k] for k in rows], axis=0).tolist())
+    image, mask = np.zeros(shape), np.zeros(shape, bool)
+    for k, (r, row) in enumerate(zip(part, rows, strict=True)):
+        z, y, x = boxes[row]
+        mask[k, :z, :y, :x] = r.mask
+        np.copyto(image[k, :z, :y, :x], r.image, where=r.mask, casting="unsafe")
+    values, count = image[mask], mask.reshape(len(part), -1).sum(axis=1)
+    levels = np.zeros(shape, np.int64)
+    low, high = np.array([r.low for r in part]), np.array([r.high for r in part])
+    levels[mask] = bins.discretise(values, np.repeat(low, count), np.repeat(high, count))
+    return Batch(rows, part, image, mask, levels)
 
-    IBSI's fixed bin number (`bins`), from each region's minimum to its maximum; or fixed bin size (`bin_width`)
-    from `bin_start`, or from the region's minimum where that is None.
-    """
-    axes = tuple(range(1, image.ndim))
-    low = np.where(mask, image, np.inf).min(axis=axes, keepdims=True)
-    high = np.where(mask, image, -np.inf).max(axis=axes, keepdims=True)
-    if bins is not None:
-        span = np.where(high > low, high - low, 1.0)
-        level = np.minimum(np.floor(bins * (image - low) / span) + 1, bins)
-    else:
-        assert bin_width is not None
-        start = low if bin_start is None else bin_start
-        level = np.floor((image - start) / bin_width) + 1
-        if (level[mask] < 1).any():
-            raise ValueError(f"bin_start={bin_start} is above a value inside a mask: choose it below all values")
-        if level[mask].max() > 4096:
-            count = int(level[mask].max())
-            raise ValueError(
-                f"bin_width={bin_width} makes {count} grey levels: choose a larger width (up to 4096 levels)"
-            )
-    return np.where(mask, level, 0).astype(np.int64)
+
+@lru_cache(maxsize=4096)
+def _reflected(side: int, before: int, after: int) -> NDArray[np.int64]:
+    return np.pad(np.arange(side), (before, after), mode="symmetric")
+
+
+def mirrored(image: Float, rows: tuple[int, int], columns: tuple[int, int]) -> Float:
+    """Continue a picture by its mirror image, `rows` and `columns` (before, after) further."""
+    if not (any(rows) or any(columns)):
+        return image
+    height, width = image.shape[-2:]
+    wide: Float = image[..., _reflected(height, *rows)[:, None], _reflected(width, *columns)]
+    return wide

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from medcourse.features._sums import total
 
 __all__ = ["cooccurrence_matrices", "cooccurrence_measures"]
 
@@ -41,16 +43,15 @@ def cooccurrence_matrices(levels: NDArray[np.int64], offsets: Sequence[tuple[int
     array([[2., 1.],
            [1., 0.]])
     """
-    n = len(levels)
+    n, side = len(levels), n_levels + 1
     out = np.empty((n, len(offsets), n_levels, n_levels))
-    lesion = np.arange(n).reshape(-1, 1, 1, 1) * n_levels**2
+    # Pairs with a pixel outside are counted too, in row or column 0, which is dropped: cheaper than to look for them.
+    code = levels * side + np.arange(n).reshape(-1, 1, 1, 1) * side**2
     for k, offset in enumerate(offsets):
         here, there = _pair(levels.shape[1:], offset)
-        first, second = levels[here], levels[there]
-        both = (first > 0) & (second > 0)
-        index = (lesion + (first - 1) * n_levels + (second - 1))[both]
-        counts = np.bincount(index, minlength=n * n_levels**2).reshape(n, n_levels, n_levels)
-        out[:, k] = counts + counts.transpose(0, 2, 1)
+        index = (code[here] + levels[there]).ravel()
+        counts = np.bincount(index, minlength=n * side**2).reshape(n, side, side)[:, 1:, 1:]
+        np.add(counts, counts.transpose(0, 2, 1), out=out[:, k])
     return out
 
 
@@ -62,13 +63,15 @@ def _pair(shape: tuple[int, ...], offset: tuple[int, int, int]) -> tuple[tuple[s
     return (slice(None), *(none if void else here)), (slice(None), *(none if void else there))
 
 
-def cooccurrence_measures(counts: Float) -> dict[str, Float]:
+def cooccurrence_measures(counts: Float, n_levels: ArrayLike | None = None) -> dict[str, Float]:
     """Measure co-occurrence matrices as IBSI defines it.
 
     Parameters
     ----------
     counts
-        Non-negative counts, shape (..., L, L).
+        Whole non-negative counts, symmetric, shape (..., L, L).
+    n_levels
+        The number of levels by which the normalised measures divide, of a shape that broadcasts to (...); L without.
 
     Returns
     -------
@@ -79,7 +82,8 @@ def cooccurrence_measures(counts: Float) -> dict[str, Float]:
     Notes
     -----
     Zwanenburg et al. 2020, doi:10.1148/radiol.2020191145. IBSI's `angular_second_moment` is the square of what
-    scikit-image calls energy; logarithms are to base 2.
+    scikit-image calls energy; logarithms are to base 2. Most measures depend on the sums along the diagonals only:
+    of those with one difference of levels, and of those with one sum.
     Taught in: 3.2.2 Texture features.
 
     Examples
@@ -90,59 +94,67 @@ def cooccurrence_measures(counts: Float) -> dict[str, Float]:
     """
     shape, size = counts.shape[:-2], counts.shape[-1]
     flat = counts.reshape(-1, size * size)
-    total = flat.sum(axis=1, keepdims=True)
-    p = np.divide(flat, total, out=np.full_like(flat, np.nan), where=total > 0)
-    i, j = (index.ravel() + 1.0 for index in np.indices((size, size)))
-    k_minus, k_plus = np.arange(size, dtype=float), np.arange(2, 2 * size + 1, dtype=float)
-    p_minus = p @ (abs(i - j)[:, None] == k_minus).astype(float)
-    p_plus = p @ ((i + j)[:, None] == k_plus).astype(float)
-    p_x = p.reshape(-1, size, size).sum(axis=2)
-    level = np.arange(1, size + 1, dtype=float)
-    mu = p_x @ level
-    variance = p_x @ level**2 - mu**2
-    centred = i[None] + j[None] - 2 * mu[:, None]
+    pairs = flat.sum(axis=1)
+    whole = np.where(pairs > 0, pairs, np.nan)[:, None]
+    divisor = np.broadcast_to(size if n_levels is None else n_levels, shape).reshape(-1, 1)
+    # Counts are whole numbers: their sums are exact, in whatever order they are added.
+    square = counts.reshape(-1, size, size)
+    upwards = _antidiagonals(square[:, :, ::-1]) / whole  # from difference 1 - L to L - 1
+    p_minus = upwards[:, size - 1 :].copy()
+    p_minus[:, 1:] *= 2
+    p_plus = _antidiagonals(square) / whole
+    p_x = square.sum(axis=1) / whole
+    level, k_minus, k_plus = np.arange(1.0, size + 1), np.arange(float(size)), np.arange(2.0, 2 * size + 1)
+    p = flat / whole
+    mu = total(p_x * level)
+    variance = total(p_x * (level - mu[:, None]) ** 2)
+    difference, contrast = total(p_minus * k_minus), total(p_minus * k_minus**2)
+    centred = k_plus - 2 * mu[:, None]
+    tendency = total(p_plus * centred**2)
     hxy, hx = _entropy(p), _entropy(p_x)
-    product = (p_x[:, :, None] * p_x[:, None, :]).reshape(p.shape)
-    hxy1 = -np.sum(p * _log2(product), axis=1)
-    hxy2 = -np.sum(product * _log2(product), axis=1)
-    difference = p_minus @ k_minus
-    apart = abs(i - j)
     with np.errstate(divide="ignore", invalid="ignore"):
         found = {
             "joint_maximum": p.max(axis=1),
-            "joint_average": p @ i,
+            "joint_average": mu,
             "joint_variance": variance,
             "joint_entropy": hxy,
             "difference_average": difference,
-            "difference_variance": p_minus @ k_minus**2 - difference**2,
+            "difference_variance": total(p_minus * (k_minus - difference[:, None]) ** 2),
             "difference_entropy": _entropy(p_minus),
-            "sum_average": p_plus @ k_plus,
-            "sum_variance": p_plus @ k_plus**2 - (p_plus @ k_plus) ** 2,
+            "sum_average": 2 * mu,
+            "sum_variance": tendency,
             "sum_entropy": _entropy(p_plus),
-            "angular_second_moment": (p**2).sum(axis=1),
-            "contrast": p @ apart**2,
-            "dissimilarity": p @ apart,
-            "inverse_difference": p @ (1 / (1 + apart)),
-            "normalised_inverse_difference": p @ (1 / (1 + apart / size)),
-            "inverse_difference_moment": p @ (1 / (1 + apart**2)),
-            "normalised_inverse_difference_moment": p @ (1 / (1 + (apart / size) ** 2)),
-            "inverse_variance": p @ np.where(apart > 0, 1 / np.maximum(apart, 1) ** 2, 0),
-            "correlation": np.where(variance > 1e-12, (p @ (i * j) - mu**2) / variance, np.nan),
-            "autocorrelation": p @ (i * j),
-            "cluster_tendency": (p * centred**2).sum(axis=1),
-            "cluster_shade": (p * centred**3).sum(axis=1),
-            "cluster_prominence": (p * centred**4).sum(axis=1),
-            "information_correlation_1": np.where(hx > 1e-12, (hxy - hxy1) / hx, 0.0),
-            "information_correlation_2": np.sqrt(np.clip(1 - np.exp(-2 * (hxy2 - hxy)), 0, None)),
+            "angular_second_moment": (flat**2).sum(axis=1) / whole[:, 0] ** 2,
+            "contrast": contrast,
+            "dissimilarity": difference,
+            "inverse_difference": total(p_minus / (1 + k_minus)),
+            "normalised_inverse_difference": total(p_minus / (1 + k_minus / divisor)),
+            "inverse_difference_moment": total(p_minus / (1 + k_minus**2)),
+            "normalised_inverse_difference_moment": total(p_minus / (1 + (k_minus / divisor) ** 2)),
+            "inverse_variance": total(p_minus[:, 1:] / k_minus[1:] ** 2) if size > 1 else 0 * mu,
+            # The covariance of two levels, from the spread of their sum and of their difference.
+            "correlation": np.where(variance > 1e-12, (tendency - contrast) / (4 * variance), np.nan),
+            "autocorrelation": (total(p_plus * k_plus**2) - contrast) / 4,
+            "cluster_tendency": tendency,
+            "cluster_shade": total(p_plus * centred**3),
+            "cluster_prominence": total(p_plus * centred**4),
+            # In a symmetric matrix both of Haralick's cross entropies are twice the entropy of a row.
+            "information_correlation_1": np.where(hx > 1e-12, (hxy - 2 * hx) / hx, np.where(pairs > 0, 0.0, np.nan)),
+            "information_correlation_2": np.sqrt(np.clip(1 - np.exp(-2 * (2 * hx - hxy)), 0, None)),
         }
-    void = np.isnan(p[:, 0])
-    return {name: np.where(void, np.nan, value).reshape(shape) for name, value in found.items()}
+    return {name: value.reshape(shape) for name, value in found.items()}
 
 
-def _log2(p: Float) -> Float:
-    return np.log2(p, out=np.zeros_like(p), where=p > 0)
+def _antidiagonals(square: Float) -> Float:
+    """Sums along the lines from bottom left to top right of each matrix (n, L, L): (n, 2L - 1)."""
+    n, size = square.shape[:2]
+    # Rows of 2L - 1, written one after the other with a step of 2L: each row moves one column to the right.
+    shifted = np.zeros((n, size * 2 * size))
+    shifted.reshape(n, size, 2 * size)[:, :, :size] = square
+    found: Float = shifted[:, : size * (2 * size - 1)].reshape(n, size, 2 * size - 1).sum(axis=1)
+    return found
 
 
 def _entropy(p: Float) -> Float:
-    entropy: Float = -np.sum(p * _log2(p), axis=1)
+    entropy: Float = -total(p * np.log2(p, out=np.zeros_like(p), where=p > 0))
     return entropy

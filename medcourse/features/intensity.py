@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from medcourse.features._sums import Ragged, total
+
 __all__ = ["histogram_measures", "intensity_measures"]
 
 Float = NDArray[np.float64]
@@ -38,31 +40,27 @@ def intensity_measures(image: Float, mask: NDArray[np.bool_]) -> dict[str, Float
     >>> float(intensity_measures(image, image < 5)["mean"][0])
     2.0
     """
-    x, inside = image.reshape(len(image), -1), mask.reshape(len(mask), -1)
-    n = inside.sum(axis=1)
-    x = np.where(inside, x, 0.0)
-
-    def mean(values: Float) -> Float:
-        found: Float = np.where(inside, values, 0.0).sum(axis=1) / n
-        return found
-
-    mu = mean(x)
-    away = x - mu[:, None]
-    variance = mean(away**2)
-    ordered = np.sort(np.where(inside, x, np.inf), axis=1)
-    p10, q1, median, q3, p90 = (_percentile(ordered, n, q) for q in (0.1, 0.25, 0.5, 0.75, 0.9))
-    middle = inside & (x >= p10[:, None]) & (x <= p90[:, None])
-    robust_mean = np.where(middle, x, 0.0).sum(axis=1) / middle.sum(axis=1)
-    robust = np.where(middle, abs(x - robust_mean[:, None]), 0.0).sum(axis=1) / middle.sum(axis=1)
-    low, high = ordered[:, 0], np.where(inside, x, -np.inf).max(axis=1)
+    inside = mask.reshape(len(mask), -1)
+    region = Ragged(inside.sum(axis=1))
+    x = region.sort(image.reshape(inside.shape)[inside])
+    n, mu = region.count, region.mean(x)
+    away = x - region.spread(mu)
+    square = away**2
+    variance = region.mean(square)
+    p10, q1, median, q3, p90 = (_percentile(x, region, q) for q in (0.1, 0.25, 0.5, 0.75, 0.9))
+    middle = (x >= region.spread(p10)) & (x <= region.spread(p90))
+    robust = Ragged(region.total(middle.astype(float)).astype(np.int64))
+    core = x[middle]
+    low, high = x[region.start], x[region.start + n - 1]
     flat = variance <= 1e-12 * np.maximum(1.0, mu**2)
     safe = np.where(flat, 1.0, variance)
+    energy = region.total(x**2)
     with np.errstate(divide="ignore", invalid="ignore"):
         return {
             "mean": mu,
             "variance": variance,
-            "skewness": np.where(flat, 0.0, mean(away**3) / safe**1.5),
-            "kurtosis": np.where(flat, 0.0, mean(away**4) / safe**2 - 3),
+            "skewness": np.where(flat, 0.0, region.mean(square * away) / safe**1.5),
+            "kurtosis": np.where(flat, 0.0, region.mean(square**2) / safe**2 - 3),
             "median": median,
             "minimum": low,
             "p10": p10,
@@ -70,23 +68,23 @@ def intensity_measures(image: Float, mask: NDArray[np.bool_]) -> dict[str, Float
             "maximum": high,
             "interquartile_range": q3 - q1,
             "range": high - low,
-            "mean_absolute_deviation": mean(abs(away)),
-            "robust_mean_absolute_deviation": robust,
-            "median_absolute_deviation": mean(abs(x - median[:, None])),
+            "mean_absolute_deviation": region.mean(abs(away)),
+            "robust_mean_absolute_deviation": robust.mean(abs(core - robust.spread(robust.mean(core)))),
+            "median_absolute_deviation": region.mean(abs(x - region.spread(median))),
             "coefficient_of_variation": np.where(mu != 0, np.sqrt(variance) / mu, np.nan),
             "quartile_coefficient_of_dispersion": np.where(q3 + q1 != 0, (q3 - q1) / (q3 + q1), np.nan),
-            "energy": (x**2).sum(axis=1),
-            "root_mean_square": np.sqrt(mean(x**2)),
+            "energy": energy,
+            "root_mean_square": np.sqrt(energy / n),
         }
 
 
-def _percentile(ordered: Float, n: NDArray[np.int64], q: float) -> Float:
-    place = q * (n - 1)
-    below = np.floor(place).astype(int)
-    above = np.minimum(below + 1, n - 1)
-    rows = np.arange(len(ordered))
+def _percentile(ordered: Float, region: Ragged, q: float) -> Float:
+    """Interpolate linearly between the two sorted values on either side."""
+    place = q * (region.count - 1)
+    below = np.floor(place).astype(np.int64)
+    above = np.minimum(below + 1, region.count - 1)
     share = place - below
-    found: Float = ordered[rows, below] * (1 - share) + ordered[rows, above] * share
+    found: Float = ordered[region.start + below] * (1 - share) + ordered[region.start + above] * share
     return found
 
 
@@ -118,15 +116,15 @@ def histogram_measures(levels: NDArray[np.int64], n_levels: int) -> dict[str, Fl
     (1.0, 0.5)
     """
     n = len(levels)
-    flat = levels.reshape(n, -1)
-    index = np.arange(n)[:, None] * (n_levels + 1) + flat
+    index = np.arange(n)[:, None] * (n_levels + 1) + levels.reshape(n, -1)
     counts = np.bincount(index.ravel(), minlength=n * (n_levels + 1)).reshape(n, n_levels + 1)[:, 1:]
-    p = counts / counts.sum(axis=1, keepdims=True)
+    size = counts.sum(axis=1)
     level = np.arange(1, n_levels + 1)
-    distance = abs(level - (p @ level)[:, None])
+    distance = abs(level - (counts * level).sum(axis=1, keepdims=True) / size[:, None])
     most = counts == counts.max(axis=1, keepdims=True)
+    p = counts / size[:, None]
     return {
-        "entropy": -(p * np.log2(p, out=np.zeros_like(p), where=p > 0)).sum(axis=1),
-        "uniformity": (p**2).sum(axis=1),
+        "entropy": -total(p * np.log2(p, out=np.zeros_like(p), where=p > 0)),
+        "uniformity": (counts**2).sum(axis=1) / size**2,
         "mode": level[np.where(most, distance, np.inf).argmin(axis=1)].astype(float),
     }

@@ -8,6 +8,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from medcourse.features._sums import total
+
 __all__ = ["run_length_matrices", "run_length_measures"]
 
 Float = NDArray[np.float64]
@@ -48,7 +50,7 @@ def run_length_matrices(levels: NDArray[np.int64], directions: Sequence[tuple[in
     flat = levels.reshape(n, -1)
     for k, direction in enumerate(directions):
         order, first = _lines(shape, direction)
-        line = flat[:, order]
+        line = flat.take(order, axis=1)
         start = np.ones(line.shape, bool)
         start[:, 1:] = line[:, 1:] != line[:, :-1]
         start |= first
@@ -83,7 +85,7 @@ def run_length_measures(counts: Float, n_voxels: Float) -> dict[str, Float]:
     Parameters
     ----------
     counts
-        Runs by level and length, shape (..., L, longest).
+        Runs by level and length, whole numbers, shape (..., L, longest).
     n_voxels
         Voxels that the runs of each matrix cover, shape (...).
 
@@ -103,33 +105,31 @@ def run_length_measures(counts: Float, n_voxels: Float) -> dict[str, Float]:
     >>> float(measures["short_runs_emphasis"]), round(float(measures["run_percentage"]), 3)
     (0.625, 0.667)
     """
-    total = counts.sum(axis=(-2, -1))
-    total = np.where(total > 0, total, np.nan)
-    i = np.arange(1, counts.shape[-2] + 1, dtype=float)[:, None]
-    j = np.arange(1, counts.shape[-1] + 1, dtype=float)
+    present = np.flatnonzero(counts.reshape(-1, counts.shape[-1]).any(axis=0))
+    counts = counts[..., : int(present[-1]) + 1 if present.size else 1]  # no longer runs here
     of_level, of_length = counts.sum(axis=-1), counts.sum(axis=-2)
-
-    def mean(weight: Float) -> Float:
-        found: Float = (counts * weight).sum(axis=(-2, -1)) / total
-        return found
-
-    p = counts / total[..., None, None]
-    logs = np.log2(p, out=np.zeros_like(p), where=p > 0)
+    runs = of_level.sum(axis=-1)
+    runs = np.where(runs > 0, runs, np.nan)
+    i, j = np.arange(1.0, counts.shape[-2] + 1), np.arange(1.0, counts.shape[-1] + 1)
+    p = counts.reshape(*counts.shape[:-2], -1) / runs[..., None]
+    p_level, p_length = of_level / runs[..., None], of_length / runs[..., None]
+    short, long = total(counts / j**2) / runs[..., None], (counts * j**2).sum(axis=-1) / runs[..., None]
+    mean_level, mean_length = total(p_level * i), total(p_length * j)
     return {
-        "short_runs_emphasis": mean(1 / j**2),
-        "long_runs_emphasis": mean(j**2),
-        "low_grey_level_run_emphasis": mean(1 / i**2),
-        "high_grey_level_run_emphasis": mean(i**2),
-        "short_run_low_grey_level_emphasis": mean(1 / (i * j) ** 2),
-        "short_run_high_grey_level_emphasis": mean(i**2 / j**2),
-        "long_run_low_grey_level_emphasis": mean(j**2 / i**2),
-        "long_run_high_grey_level_emphasis": mean((i * j) ** 2),
-        "grey_level_non_uniformity": (of_level**2).sum(axis=-1) / total,
-        "normalised_grey_level_non_uniformity": (of_level**2).sum(axis=-1) / total**2,
-        "run_length_non_uniformity": (of_length**2).sum(axis=-1) / total,
-        "normalised_run_length_non_uniformity": (of_length**2).sum(axis=-1) / total**2,
-        "run_percentage": total / n_voxels,
-        "grey_level_variance": mean(i**2 + 0 * j) - mean(i + 0 * j) ** 2,
-        "run_length_variance": mean(j**2 + 0 * i) - mean(j + 0 * i) ** 2,
-        "run_entropy": -(p * logs).sum(axis=(-2, -1)),
+        "short_runs_emphasis": total(p_length / j**2),
+        "long_runs_emphasis": total(p_length * j**2),
+        "low_grey_level_run_emphasis": total(p_level / i**2),
+        "high_grey_level_run_emphasis": total(p_level * i**2),
+        "short_run_low_grey_level_emphasis": total(short / i**2),
+        "short_run_high_grey_level_emphasis": total(short * i**2),
+        "long_run_low_grey_level_emphasis": total(long / i**2),
+        "long_run_high_grey_level_emphasis": total(long * i**2),
+        "grey_level_non_uniformity": (of_level**2).sum(axis=-1) / runs,
+        "normalised_grey_level_non_uniformity": (of_level**2).sum(axis=-1) / runs**2,
+        "run_length_non_uniformity": (of_length**2).sum(axis=-1) / runs,
+        "normalised_run_length_non_uniformity": (of_length**2).sum(axis=-1) / runs**2,
+        "run_percentage": runs / n_voxels,
+        "grey_level_variance": total(p_level * (i - mean_level[..., None]) ** 2),
+        "run_length_variance": total(p_length * (j - mean_length[..., None]) ** 2),
+        "run_entropy": -total(p * np.log2(p, out=np.zeros_like(p), where=p > 0)),
     }

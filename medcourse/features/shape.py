@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import fftconvolve
-from scipy.spatial import ConvexHull, QhullError
-from scipy.spatial.distance import pdist
-from scipy.special import eval_legendre
 
 __all__ = ["shape_measures"]
 
@@ -48,8 +44,10 @@ def shape_measures(
     Notes
     -----
     The outline and the surface run half way between inside and outside (marching squares and cubes at 0.5), as in
-    Zwanenburg et al. 2020, doi:10.1148/radiol.2020191145. That cuts corners: a single pixel has half its area. IBSI
-    gives no references in two dimensions.
+    Zwanenburg et al. 2020, doi:10.1148/radiol.2020191145. That cuts corners: a single pixel has half its area. Axes
+    are 4 standard deviations long, by IBSI's definition: right for an ellipse, 0.894 of the axes of an ellipsoid.
+    The enclosing ellipsoid's area follows IBSI's series, which exceeds the true area where the axes differ (by 2 % for
+    12 : 8 : 5). IBSI gives no references in two dimensions.
     Taught in: 3.2.3 Morphological features.
 
     Examples
@@ -69,11 +67,15 @@ def shape_measures(
 
 def _axes(mask: NDArray[np.bool_], spacing: Float) -> Float:
     """Lengths of the principal axes, longest first: 4 standard deviations of the voxels' centres."""
-    points = np.argwhere(mask) * spacing
-    if len(points) == 1:
+    places = np.nonzero(mask)
+    n = len(places[0])
+    if n == 1:
         return np.zeros(mask.ndim)
-    values = np.linalg.eigvalsh(np.atleast_2d(np.cov(points.T)))[::-1]
-    lengths: Float = 4 * np.sqrt(np.clip(values, 0, None))
+    # Whole numbers: the sums are exact.
+    moments = np.array([[int((a * b).sum()) for b in places] for a in places], float)
+    sums = np.array([int(a.sum()) for a in places], float)
+    covariance = (moments - np.outer(sums, sums) / n) / (n - 1) * np.outer(spacing, spacing)
+    lengths: Float = 4 * np.sqrt(np.clip(np.linalg.eigvalsh(covariance)[::-1], 0, None))
     return lengths
 
 
@@ -81,34 +83,64 @@ def _ratio(part: float, whole: float) -> float:
     return float(part / whole) if whole > 0 else float("nan")
 
 
-def _outline(mask: NDArray[np.bool_], spacing_mm: tuple[float, ...]) -> dict[str, float]:
-    from skimage.measure import find_contours
+# Marching squares at 0.5, cell by cell: for the 16 ways in which the 4 corners of a cell (top left 1, top right 2,
+# bottom left 4, bottom right 8) lie inside, the area inside as a share of the cell, and how many segments of the
+# outline cross it: along the rows, along the columns, aslant. Two inside corners that face each other are connected.
+_AREA = np.array([0, 1, 1, 4, 1, 4, 6, 7, 1, 6, 4, 7, 4, 7, 7, 8]) / 8
+_LEVEL = np.array([0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0])
+_UPRIGHT = np.array([0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0])
+_ASLANT = np.array([0, 1, 1, 0, 1, 0, 2, 1, 1, 2, 0, 1, 0, 1, 1, 0])
 
-    spacing = np.array(spacing_mm)
-    loops = [loop * spacing for loop in find_contours(np.pad(mask, 1).astype(float), 0.5, fully_connected="high")]
-    perimeter = sum(np.hypot(*np.diff(loop, axis=0).T).sum() for loop in loops)
-    # A hole is walked the other way round, so its signed area takes itself away.
-    area = abs(sum(0.5 * np.sum(a[:-1, 0] * a[1:, 1] - a[1:, 0] * a[:-1, 1]) for a in loops))
-    points = np.concatenate(loops)
+
+def _outline(mask: NDArray[np.bool_], spacing_mm: tuple[float, ...]) -> dict[str, float]:
+    from scipy.spatial import ConvexHull
+
+    rows, columns = mask.shape
+    dy, dx = spacing_mm
+    wide = np.zeros((rows + 2, columns + 2), np.uint8)
+    wide[1:-1, 1:-1] = mask
+    cells = np.bincount(
+        (wide[:-1, :-1] + 2 * wide[:-1, 1:] + 4 * wide[1:, :-1] + 8 * wide[1:, 1:]).ravel(), minlength=16
+    )
+    pixel = dy * dx
+    area = int((8 * _AREA * cells).sum()) / 8 * pixel
+    perimeter = float(
+        (_LEVEL * cells).sum() * dx + (_UPRIGHT * cells).sum() * dy + (_ASLANT * cells).sum() * np.hypot(dy, dx) / 2
+    )
+    points = _ends(mask, dy, dx)
     hull = ConvexHull(points)
-    major, minor = _axes(mask, spacing)
-    box = np.prod(np.ptp(points, axis=0))
+    corners = points[hull.vertices]
+    major, minor = _axes(mask, np.array(spacing_mm))
     return {
-        "area": float(area),
-        "area_approximate": float(mask.sum() * spacing.prod()),
-        "perimeter": float(perimeter),
+        "area": area,
+        "area_approximate": float(mask.sum() * pixel),
+        "perimeter": perimeter,
         "circularity": float(4 * np.pi * area / perimeter**2),
-        "maximum_diameter": float(pdist(points[hull.vertices]).max()),
+        "maximum_diameter": float(np.sqrt(((corners[:, None] - corners) ** 2).sum(axis=-1).max())),
         "major_axis_length": float(major),
         "minor_axis_length": float(minor),
         "elongation": _ratio(minor, major),
         "eccentricity": float(np.sqrt(max(0.0, 1 - _ratio(minor, major) ** 2))) if major > 0 else float("nan"),
         "solidity": _ratio(area, hull.volume),
-        "extent": _ratio(area, box),
+        "extent": _ratio(area, float(np.ptp(points, axis=0).prod())),
     }
 
 
+def _ends(mask: NDArray[np.bool_], dy: float, dx: float) -> Float:
+    """Where the outline crosses each row and each column for the first and the last time, in millimetres."""
+    points = []
+    for lines, swap in ((mask, False), (mask.T, True)):
+        line = np.flatnonzero(lines.any(axis=1))
+        first = lines[line].argmax(axis=1) - 0.5
+        last = lines.shape[1] - lines[line][:, ::-1].argmax(axis=1) - 0.5
+        pairs = np.concatenate([np.stack([line, first], 1), np.stack([line, last], 1)])
+        points.append(pairs[:, ::-1] if swap else pairs)
+    return np.concatenate(points) * (dy, dx)
+
+
 def _surface(mask: NDArray[np.bool_], spacing_mm: tuple[float, ...]) -> dict[str, float]:
+    from scipy.spatial import ConvexHull, QhullError
+    from scipy.spatial.distance import pdist
     from skimage.measure import marching_cubes
 
     spacing = np.array(spacing_mm)
@@ -155,6 +187,8 @@ def _surface(mask: NDArray[np.bool_], spacing_mm: tuple[float, ...]) -> dict[str
 
 def _ellipsoid_area(a: float, b: float, c: float) -> float:
     """Area of an ellipsoid with half axes a ≥ b ≥ c, by IBSI's series in Legendre polynomials (20 terms)."""
+    from scipy.special import eval_legendre
+
     if c <= 0:
         return float("nan")
     alpha, beta = np.sqrt(1 - (b / a) ** 2), np.sqrt(1 - (c / a) ** 2)
@@ -170,6 +204,8 @@ def _ellipsoid_area(a: float, b: float, c: float) -> float:
 
 def _mass(image: Float, mask: NDArray[np.bool_], spacing_mm: tuple[float, ...], volume: float) -> dict[str, float]:
     """Where the values lie in the region, and whether near voxels are alike (weights 1/distance, by convolution)."""
+    from scipy.signal import fftconvolve
+
     spacing = np.array(spacing_mm)
     points, values = np.argwhere(mask) * spacing, image[mask]
     total = values.sum()

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NEIGHBOURS", "autoregressive_measures", "wavelet_measures"]
+from medcourse.features._regions import mirrored
+from medcourse.features._sums import Ragged
+
+__all__ = ["NEIGHBOURS", "autoregressive_measures", "wavelet_margin", "wavelet_measures"]
 
 Float = NDArray[np.float64]
 
@@ -42,37 +47,79 @@ def autoregressive_measures(image: Float, mask: NDArray[np.bool_]) -> dict[str, 
     ['sigma', 'theta_left', 'theta_up', 'theta_up_left', 'theta_up_right']
     """
     n = len(image)
-    count = mask.reshape(n, -1).sum(axis=1)
-    mean = np.where(mask, image, 0.0).reshape(n, -1).sum(axis=1) / count
-    x = np.where(mask, image - mean[:, None, None, None], 0.0)
-    padded = np.pad(x, ((0, 0), (0, 0), (1, 0), (1, 1)))
-    inside = np.pad(mask, ((0, 0), (0, 0), (1, 0), (1, 1)))
+    inside = Ragged(mask.reshape(n, -1).sum(axis=1))
+    mean = inside.mean(image[mask])
+    edges = ((0, 0), (0, 0), (1, 0), (1, 1))
+    padded, wide = np.pad(image, edges), np.pad(mask, edges)
+    known = np.zeros_like(wide)  # the pixel and its neighbours lie in the region
+    known[:, :, 1:, 1:-1] = mask
     rows, columns = image.shape[2:]
-
-    def shifted(field: NDArray[np.generic], step: tuple[int, int]) -> NDArray[np.generic]:
-        return field[:, :, 1 + step[0] : 1 + step[0] + rows, 1 + step[1] : 1 + step[1] + columns]
-
-    known = mask.copy()
-    for step in NEIGHBOURS.values():
-        known &= shifted(inside, step).astype(bool)
-    weight = known.reshape(n, -1)
-    predictors = (
-        np.stack([shifted(padded, step).reshape(n, -1) for step in NEIGHBOURS.values()], axis=2) * weight[..., None]
-    )
-    target = x.reshape(n, -1) * weight
-    gram = np.einsum("nki,nkj->nij", predictors, predictors)
-    moment = np.einsum("nki,nk->ni", predictors, target)
-    used = weight.sum(axis=1)
+    for down, right in NEIGHBOURS.values():
+        known[:, :, 1:, 1:-1] &= wide[:, :, 1 + down : 1 + down + rows, 1 + right : 1 + right + columns]
+    place = np.flatnonzero(known)
+    steps = [down * padded.shape[3] + right for down, right in NEIGHBOURS.values()]
+    used = Ragged(known.reshape(n, -1).sum(axis=1))
+    middle = used.spread(mean)
+    target, *predictors = (padded.ravel()[place + step] - middle for step in (0, *steps))
+    size = len(predictors)
+    gram, moment = np.empty((n, size, size)), np.empty((n, size))
+    for i, first in enumerate(predictors):
+        moment[:, i] = used.total(first * target)
+        for j in range(i, size):
+            gram[:, i, j] = gram[:, j, i] = used.total(first * predictors[j])
     scale = np.trace(gram, axis1=1, axis2=2)
-    sound = (used >= 10) & (np.linalg.eigvalsh(gram)[:, 0] > 1e-9 * scale) & (scale > 0)
-    gram = np.where(sound[:, None, None], gram, np.eye(len(NEIGHBOURS)))
-    theta = np.linalg.solve(gram, moment[..., None])[..., 0]
-    residual = (target**2).sum(axis=1) - (theta * moment).sum(axis=1)
-    variance = (x.reshape(n, -1) ** 2).sum(axis=1) / count
+    sound = (used.count >= 10) & (np.linalg.eigvalsh(gram)[:, 0] > 1e-9 * scale) & (scale > 0)
+    gram = np.where(sound[:, None, None], gram, np.eye(size))
+    theta: Float = np.linalg.solve(gram, moment[..., None])[..., 0].astype(np.float64)
+    residual = target - sum(used.spread(theta[:, i]) * values for i, values in enumerate(predictors))
+    variance = inside.mean((image[mask] - inside.spread(mean)) ** 2)
     with np.errstate(divide="ignore", invalid="ignore"):
-        sigma = np.sqrt(np.clip(residual, 0, None) / used / variance)
+        sigma = np.sqrt(used.total(residual**2) / used.count / variance)
     found = {f"theta_{name}": theta[:, k] for k, name in enumerate(NEIGHBOURS)} | {"sigma": sigma}
     return {name: np.where(sound, value, np.nan) for name, value in found.items()}
+
+
+@lru_cache(maxsize=64)
+def wavelet_margin(wavelet: str, levels: int) -> tuple[int, int]:
+    """Tell how many pixels before and after a pixel its wavelet details depend on.
+
+    Parameters
+    ----------
+    wavelet
+        An orthogonal discrete wavelet that PyWavelets knows.
+    levels
+        Number of scales, 1 to 6.
+
+    Returns
+    -------
+    tuple of int
+        Pixels before (above, left of) and after (below, right of).
+
+    Raises
+    ------
+    ValueError
+        If `wavelet` is not known or not orthogonal, or `levels` is not 1 to 6.
+
+    Notes
+    -----
+    At scale k a filter of n taps spans (n - 1) 2 ** (k - 1) pixels; the spans of all scales add up.
+    Taught in: 3.2.2 Texture features.
+
+    Examples
+    --------
+    >>> wavelet_margin("haar", 1), wavelet_margin("db2", 3)
+    ((0, 1), (7, 14))
+    """
+    import pywt
+
+    if wavelet not in pywt.wavelist(kind="discrete"):
+        raise ValueError(f"wavelet={wavelet!r} is not known: give a discrete wavelet, for example 'haar' or 'db2'")
+    if not pywt.Wavelet(wavelet).orthogonal:
+        raise ValueError(f"wavelet={wavelet!r} is not orthogonal, so that energies do not add up: give 'haar' or 'db2'")
+    if not 1 <= levels <= 6:
+        raise ValueError(f"levels={levels}: give 1 to 6 scales")
+    half = pywt.Wavelet(wavelet).dec_len // 2
+    return (half - 1) * (2**levels - 1), half * (2**levels - 1)
 
 
 def wavelet_measures(
@@ -83,11 +130,13 @@ def wavelet_measures(
     Parameters
     ----------
     image
-        float64 of shape (..., rows, columns): the region with its surroundings, sides at least 2 ** `levels`.
+        float64 of shape (..., rows, columns): the region with its surroundings, of which `wavelet_margin` tells how
+        many pixels matter. Beyond, the picture repeats itself (after it was mirrored up to a multiple of
+        2 ** `levels` pixels).
     mask
         bool of the same shape.
     wavelet
-        A discrete wavelet that PyWavelets knows.
+        An orthogonal discrete wavelet that PyWavelets knows.
     levels
         Number of scales; scale k holds details of some 2 ** k pixels.
 
@@ -100,7 +149,7 @@ def wavelet_measures(
     Raises
     ------
     ValueError
-        If `wavelet` is not known or `levels` is not 1 to 6.
+        If `wavelet` is not known or not orthogonal, or `levels` is not 1 to 6.
 
     Notes
     -----
@@ -118,18 +167,11 @@ def wavelet_measures(
     """
     import pywt
 
-    if wavelet not in pywt.wavelist(kind="discrete"):
-        raise ValueError(f"wavelet={wavelet!r} is not known: give a discrete wavelet, for example 'haar' or 'db2'")
-    if not 1 <= levels <= 6:
-        raise ValueError(f"levels={levels}: give 1 to 6 scales")
-    step = 2**levels
-    pad = [(0, 0)] * (image.ndim - 2) + [(0, -side % step) for side in image.shape[-2:]]
-    details = pywt.swt2(
-        np.pad(image, pad, mode="symmetric"), wavelet, levels, norm=True, trim_approx=True, axes=(-2, -1)
-    )
-    inside = np.pad(mask, pad)
-    found = {}
-    for k, bands in enumerate(reversed(details[1:]), start=1):
+    wavelet_margin(wavelet, levels)  # for its checks
+    rows, columns = image.shape[-2:]
+    wide = mirrored(image, (0, -rows % 2**levels), (0, -columns % 2**levels))
+    found, size = {}, int(mask.sum())
+    for k, bands in enumerate(pywt.swt2(wide, wavelet, levels, norm=True, trim_approx=True, axes=(-2, -1))[:0:-1], 1):
         for name, band in zip(("horizontal", "vertical", "diagonal"), bands, strict=True):
-            found[f"{name}_{k}"] = float((band[inside] ** 2).mean())
+            found[f"{name}_{k}"] = float(np.square(band[..., :rows, :columns][mask]).sum()) / size
     return found
