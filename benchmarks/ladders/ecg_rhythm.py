@@ -23,18 +23,21 @@ NAMES = [
 ]  # fmt: skip
 
 
-def observe(*, n: int, first: int, seed: int, difficulty: str | float) -> Observed:
+def observe(*, n: int, first: int, seed: int, difficulty: str | float, ceiling: bool = True) -> Observed:
     """Contrast: variation of the detected RR intervals. Ceiling: a reader who is told every beat and her P wave."""
     settings: dict[str, Any] = {"n": n, "first": first, "seed": seed, "difficulty": difficulty}
     drawn = ecgs(**settings)
     hz = drawn.sampling_hz
+    told = np.zeros(len(drawn.table))
+    if ceiling:
+        told = _told(drawn, ecgs(**settings, prevalence=0.0, noise=0.0), ecgs(**settings, prevalence=0.0))
     features = np.array([_features(x.astype(np.float64), hz) for x in drawn.signals])
     return Observed(
         label=drawn.table["truth"].to_numpy(),
         patient=drawn.table["patient"].to_numpy(),
         contrast=features[:, NAMES.index("rr_variation")],
         features=features,
-        ceiling=_told(drawn, ecgs(**settings, prevalence=0.0, noise=0.0), ecgs(**settings, prevalence=0.0)),
+        ceiling=told,
         names=NAMES,
     )
 

@@ -19,18 +19,21 @@ NAMES = [
 ]  # fmt: skip
 
 
-def observe(*, n: int, first: int, seed: int, difficulty: str | float) -> Observed:
+def observe(*, n: int, first: int, seed: int, difficulty: str | float, ceiling: bool = True) -> Observed:
     """Contrast: last sum over the baseline. Ceiling: told both courses she may take; knows the errors' law."""
     settings: dict[str, Any] = {"n": n, "first": first, "seed": seed, "difficulty": difficulty, "visits": VISITS}
     course = follow_up(**settings)
     table = course.table
+    told = np.zeros(n)
+    if ceiling:
+        told = _told(course, *(follow_up(**settings, prevalence=p) for p in (0.0, 1.0)))
     sums = course.visits.pivot_table(index="patient", columns="visit", values="sum_mm").to_numpy()
     return Observed(
         label=table["truth"].to_numpy(),
         patient=table["patient"].to_numpy(),
         contrast=sums[:, -1] / sums[:, 0],
         features=_features(course, sums),
-        ceiling=_told(course, *(follow_up(**settings, prevalence=p) for p in (0.0, 1.0))),
+        ceiling=told,
         names=NAMES,
     )
 

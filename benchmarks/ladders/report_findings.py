@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from functools import lru_cache
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from benchmarks.ladders import Observed
@@ -23,23 +24,26 @@ NAMES = [
 
 def observe(*, n: int, first: int, seed: int, difficulty: str | float) -> Observed:
     """Contrast: how often a term for effusion occurs. Ceiling: the log likelihood ratio of what is really said."""
-    settings: dict[str, Any] = {"n": n, "first": first, "seed": seed, "difficulty": difficulty}
-    drawn = reports(**settings)
+    drawn = reports(n, first=first, seed=seed, difficulty=difficulty)
     said = drawn.table[TARGET].to_numpy()
-    # What the report says of the target, judged by how often it is said of the ill and of the healthy: counted on
-    # ten thousand other patients, for the law of the statuses is the generator's and not the reader's to derive.
-    others = reports(10_000, first=10_000_000, seed=seed, difficulty=difficulty).table
-    counts = others.groupby(["truth", TARGET]).size().unstack(0, fill_value=0) + 1
-    ratio = np.log(counts[1] / counts[0])
     features = np.array([_features(text) for text in drawn.table["text"]])
     return Observed(
         label=drawn.table["truth"].to_numpy(),
         patient=drawn.table["patient"].to_numpy(),
         contrast=features[:, NAMES.index("times_named")],
         features=features,
-        ceiling=ratio.reindex(said).to_numpy(),
+        ceiling=_ratio(seed, difficulty).reindex(said).to_numpy(),
         names=NAMES,
     )
+
+
+@lru_cache(maxsize=8)
+def _ratio(seed: int, difficulty: str | float) -> pd.Series[float]:
+    """Log likelihood ratio of each status, counted on other patients: the law is the generator's, not the reader's."""
+    others = reports(3000, first=10_000_000, seed=seed, difficulty=difficulty).table
+    counts = pd.crosstab(others[TARGET], others["truth"]) + 1
+    ratio: pd.Series[float] = np.log(counts[1] / counts[0])
+    return ratio
 
 
 def _features(text: str) -> NDArray[np.float64]:
