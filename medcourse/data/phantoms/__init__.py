@@ -1,7 +1,6 @@
 """Synthetic images, signals, sentences and tables with known truth: one call each, nothing downloaded."""
 
 from medcourse.data.phantoms._cohort import DIFFICULTY, Phantoms, Scanner, Site, Subgroup
-from medcourse.data.phantoms.breast_dce import breast_dce, phase_times
 from medcourse.data.phantoms.brain_mr import (
     MR_SEQUENCES,
     MR_TISSUES,
@@ -11,6 +10,7 @@ from medcourse.data.phantoms.brain_mr import (
     brain_mr_volumes,
     mr_signal,
 )
+from medcourse.data.phantoms.breast_dce import breast_dce, phase_times
 from medcourse.data.phantoms.chest_ct import chest_ct_slices, chest_ct_volumes
 from medcourse.data.phantoms.cine_heart import cine_hearts, ventricular_volumes
 from medcourse.data.phantoms.cohort import COHORT_GRAPH, Cohort, cohorts
@@ -24,6 +24,7 @@ from medcourse.data.phantoms.kinetics import (
 )
 from medcourse.data.phantoms.mammogram import mammograms
 from medcourse.data.phantoms.patches import Parts, Patches, assemble, ideal_scores, mammogram_parts, mammogram_patches
+from medcourse.data.phantoms.reports import REPORT_FINDINGS, Reports, reports
 
 __all__ = [
     "COHORT_GRAPH",
@@ -31,6 +32,7 @@ __all__ = [
     "ECG_CLASSES",
     "MR_SEQUENCES",
     "MR_TISSUES",
+    "REPORT_FINDINGS",
     "Cohort",
     "FollowUp",
     "MrSequence",
@@ -38,6 +40,7 @@ __all__ = [
     "Parts",
     "Patches",
     "Phantoms",
+    "Reports",
     "Scanner",
     "Signals",
     "Site",
@@ -62,6 +65,7 @@ __all__ = [
     "phase_times",
     "plasma_concentration",
     "recist",
+    "reports",
     "spoiled_gradient_echo",
     "tissue_concentration",
     "ventricular_volumes",
