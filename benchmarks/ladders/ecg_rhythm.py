@@ -83,7 +83,7 @@ def _features(x: Float, hz: float) -> Float:
     wide = width > 1.35 * np.median(width)
     pairs = np.abs(rr[:-1] + rr[1:] - 2 * np.median(rr)) / mean
     irregular = np.abs(rr[:-1] - rr[1:]) > 0.15 * mean
-    return np.array(
+    values = np.array(
         [
             60 / mean,
             rr.std() / mean,
@@ -102,6 +102,7 @@ def _features(x: Float, hz: float) -> Float:
             pairs[irregular].mean() if irregular.any() else 0.0,
         ]
     )
+    return np.nan_to_num(values)  # where a recording has too few beats for a measure
 
 
 def _told(drawn: Signals, calm: Signals, noisy: Signals) -> Float:
