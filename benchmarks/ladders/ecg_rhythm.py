@@ -24,7 +24,7 @@ NAMES = [
 
 
 def observe(*, n: int, first: int, seed: int, difficulty: str | float, ceiling: bool = True) -> Observed:
-    """Contrast: variation of the detected RR intervals. Ceiling: a reader who is told every beat and her P wave."""
+    """Contrast: how low the mean P wave is. Ceiling: a reader who is told every beat and her P wave."""
     settings: dict[str, Any] = {"n": n, "first": first, "seed": seed, "difficulty": difficulty}
     drawn = ecgs(**settings)
     hz = drawn.sampling_hz
@@ -35,7 +35,7 @@ def observe(*, n: int, first: int, seed: int, difficulty: str | float, ceiling: 
     return Observed(
         label=drawn.table["truth"].to_numpy(),
         patient=drawn.table["patient"].to_numpy(),
-        contrast=features[:, NAMES.index("rr_variation")],
+        contrast=-features[:, NAMES.index("p_wave")],
         features=features,
         ceiling=told,
         names=NAMES,

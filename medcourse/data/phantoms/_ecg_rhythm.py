@@ -29,7 +29,7 @@ CLASSES: dict[str, dict[str, tuple[float, float]]] = {
     "atrial ectopy": {"pac": (0.12, 0.40)},
     "ventricular ectopy": {"pvc": (0.12, 0.40)},
     "atrial fibrillation": {"burden": (1.0, 1.0)},
-    "paroxysmal atrial fibrillation": {"burden": (0.12, 0.45)},
+    "paroxysmal atrial fibrillation": {"burden": (0.10, 0.42)},
 }
 
 
@@ -160,6 +160,6 @@ def patient_parameters(
         return underlying, underlying, base
     rhythm = ill[int(u[1] * len(ill))]
     own = own_parameters(rhythm, chance[1])
-    if rhythm.endswith("atrial fibrillation"):  # outside its episodes she keeps her own rhythm, with fewer early beats
-        own = base | {"burden": own["burden"], "pvc": 0.3 * base["pvc"], "pac": 0.3 * base["pac"]}
+    if rhythm.endswith("atrial fibrillation"):  # outside its episodes she keeps her own rhythm
+        own = base | {"burden": own["burden"]}
     return rhythm, underlying, blend(base, own, float(row["amplitude"]))

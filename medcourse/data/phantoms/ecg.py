@@ -103,7 +103,7 @@ def ecgs(
     difficulty
         "easy", "medium", "hard", or how far from her underlying healthy rhythm towards the disease a patient is
         drawn, within the limits of physiology. For paroxysmal fibrillation it is a factor on the share of the
-        recording that the episode takes, 0.12 to 0.45 at medium; persistent fibrillation takes all of it from medium
+        recording that the episode takes, 0.10 to 0.42 at medium; persistent fibrillation takes all of it from medium
         on. At 0 the ill are drawn like the healthy.
     prevalence
         Share of patients with a rhythm in `positive`.
