@@ -47,5 +47,5 @@ def first_progression(responses: NDArray[np.str_]) -> int | None:
 def best_response(responses: NDArray[np.str_]) -> str:
     """Best response up to the first progression; PD only where nothing better came first."""
     end = first_progression(responses)
-    seen = responses[1 : None if end is None else end + 1]
-    return min(seen.tolist(), key=RANK.__getitem__)
+    seen: list[str] = responses[1 : None if end is None else end + 1].tolist()
+    return min(seen, key=RANK.__getitem__)
