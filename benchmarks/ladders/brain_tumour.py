@@ -7,6 +7,8 @@ region means), and not the anatomy underneath.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -16,7 +18,7 @@ from medcourse.data.phantoms import Phantoms, brain_mr
 
 SIZE = 96
 MM = 240 / SIZE
-SETTINGS = {"slices_per_patient": 1, "size": SIZE, "progress": False}
+SETTINGS: dict[str, Any] = {"slices_per_patient": 1, "size": SIZE, "progress": False}
 TRAIN, TRAIN_SEED = 600, 4000
 NAMES = [
     "FLAIR blob", "area over 1.15", "area over 1.3", "area over 1.5", "largest over 1.15", "largest over 1.3",
@@ -25,17 +27,20 @@ NAMES = [
 ]  # fmt: skip
 
 
-def observe(*, n: int, first: int, seed: int, difficulty: str | float) -> Observed:
+def observe(*, n: int, first: int, seed: int, difficulty: str | float, ceiling: bool = True) -> Observed:
+    """Draw n patients, one slice each, and score them; without `ceiling` its score is 0."""
     drawn = brain_mr(n, first=first, seed=seed, difficulty=difficulty, **SETTINGS)
     truth = drawn.table["truth"].to_numpy(np.int64)
+    assert drawn.anatomy is not None
     images = np.stack([stripped(image, tissue) for image, tissue in zip(drawn.images, drawn.anatomy, strict=True)])
     features = np.array([describe(image, tissue) for image, tissue in zip(images, drawn.anatomy, strict=True)])
+    told = oracle(drawn, n=n, first=first, seed=seed, difficulty=difficulty) if ceiling else np.zeros(len(truth))
     return Observed(
         truth,
         drawn.table["patient"].to_numpy(np.int64),
         features[:, 0],
         features,
-        oracle(drawn, n=n, first=first, seed=seed, difficulty=difficulty),
+        told,
         NAMES,
     )
 
@@ -93,6 +98,7 @@ def oracle(drawn: Phantoms, *, n: int, first: int, seed: int, difficulty: str | 
 def regions(drawn: Phantoms, *, n: int, first: int, seed: int) -> NDArray[np.float64]:
     """Mean contrasts in core, oedema and rim of where the tumour is or would be, against the brain around."""
     everywhere = brain_mr(n, first=first, seed=seed, prevalence=1.0, **SETTINGS).masks
+    assert drawn.anatomy is not None
     rows = []
     for image, mask, tissue in zip(drawn.images, everywhere, drawn.anatomy, strict=True):
         scaled = stripped(image, tissue)

@@ -23,7 +23,6 @@ from medcourse.data.phantoms._brain_signal import MrSequence, signal_table
 from medcourse.data.phantoms._brain_template import template
 from medcourse.data.phantoms._cohort import Phantoms, Scanner, draw_all, patient_rng, record_labels
 
-STRENGTH = 0.9  # how much of a tumour is put in at amplitude 1 is 1 - exp(-STRENGTH)
 PLANES = 12  # painted at a time: what a processor's cache holds
 
 
@@ -99,18 +98,18 @@ def _draw(patient: int, ill: bool, amplitude: float, scanner: Scanner, settings:
     if scan.slices:
         levels = draw_levels(rng, head, slices=scan.slices, step_mm=scan.step_mm)
     axes = Axes(levels, head.view[1] + grid, head.view[2] + grid)
-    share = -float(np.expm1(-STRENGTH * amplitude)) if ill else 0.0
+    share = -float(np.expm1(-amplitude))
     table = signal_table(scan.sequences)
-    scene = _paint(head, axes, table, scan, share)
+    scene = _paint(head, axes, table, scan, (share, 0.0) if ill else (0.0, share))
     mask = label_tumour(scene.tumour) * np.uint8(ill)
     signal = blur(scene.signal, 0.55 * scanner.blur, across=not scan.slices)
     sigma = np.abs(table["white"]) * np.float32(scanner.noise / scan.snr)
     seen = expose(rng, signal, shade(head, axes, scan.bias), sigma, gain=scanner.gain, offset=scanner.offset)
-    masks, images = (part if scan.slices else part[None] for part in (mask, seen))
+    masks, images = (mask, seen) if scan.slices else (mask[None], seen[None])
     tissue = label_tissues(scene.shares, scene.outside)
     rows = [_row(head, masks[k], ill, scan, k, levels) for k in range(len(masks))]
     lesions = []
-    if share > 0:
+    if ill and share > 0:
         lesions = [_lesion(head, patient, masks[k], k, axes, table, scan, share) for k in range(len(masks))]
     shown = [lesion for lesion, part in zip(lesions, masks, strict=False) if part.any()]
     if amplitude == 0:
@@ -118,7 +117,9 @@ def _draw(patient: int, ill: bool, amplitude: float, scanner: Scanner, settings:
     return Drawn(images, masks, tissue if scan.slices else tissue[None], rows, shown)
 
 
-def _paint(head: Head, axes: Axes, table: dict[str, NDArray[np.float32]], scan: Scan, share: float) -> Scene:
+def _paint(
+    head: Head, axes: Axes, table: dict[str, NDArray[np.float32]], scan: Scan, amounts: tuple[float, float]
+) -> Scene:
     """All planes, a few at a time; a thick slice is the mean of planes some 2 mm apart."""
     maps = template(2 if scan.spacing_mm >= 1.8 else 1)
     apart = max(round(scan.slice_mm / 2), 1)
@@ -130,11 +131,18 @@ def _paint(head: Head, axes: Axes, table: dict[str, NDArray[np.float32]], scan: 
         z = fine[start : start + together]
         order = np.argsort(z, kind="stable")  # thick slices may overlap
         scene = paint(
-            head, Axes(z[order], axes.y, axes.x), maps, table, push=scan.mass_effect, amount=share, skull=scan.skull
+            head,
+            Axes(z[order], axes.y, axes.x),
+            maps,
+            table,
+            push=scan.mass_effect,
+            amount=amounts[0],
+            decoy=amounts[1],
+            skull=scan.skull,
         )
         back = np.argsort(order, kind="stable")
-        parts.append([_mean(part[back], apart) for part in (scene.signal, scene.shares, scene.tumour)])
-        parts[-1].insert(2, scene.outside[back][apart // 2 :: apart])
+        signal, shares, tumour = (_mean(part[back], apart) for part in (scene.signal, scene.shares, scene.tumour))
+        parts.append(Scene(signal, shares, scene.outside[back][apart // 2 :: apart], tumour))
     return Scene(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
@@ -160,6 +168,7 @@ def _row(
         row["tumour_mm2"] = float(np.count_nonzero(mask)) * scan.spacing_mm**2
     return row | {
         "mimic": "none" if head.mimic is None else head.mimic.kind,
+        "decoy": "none" if ill or head.decoy is None else head.decoy.kind,
         "ventricles_mm": head.ventricles,
         "sulci": head.sulci,
     }

@@ -45,13 +45,13 @@ def draw_face(
     fat = np.maximum(ramp(np.float32(0.25) + fibres), ramp(1 - abs(depth - 4) / 3))  # under the skin, too
     fat = np.maximum(fat, ramp(1 - orbit / 12))
     level = fat[:, None] * levels["fat"] + (1 - fat[:, None]) * levels["muscle"]
-    for shapes, name in ((SPINE, "marrow"), (EYES, "csf")):
+    for shapes, name, margin in ((SPINE, "bone", 1.5), (SPINE, "marrow", 0.5), (EYES, "csf", 0.5)):
         inside = np.min([_ellipsoid(place, *shape) for shape in shapes], axis=0)
-        for share, tissue_name in ((ramp(np.float32(1.5) - inside), "bone"), (ramp(np.float32(0.5) - inside), name)):
-            if name == "marrow" or tissue_name == name:
-                level += share[:, None] * (levels[tissue_name] - level)
+        level += ramp(np.float32(margin) - inside)[:, None] * (levels[name] - level)
     for (behind, radius), name in ((CANAL, "csf"), (CORD, "white")):
-        share = ramp(radius + np.float32(0.5) - np.sqrt((y - behind) ** 2 + x * x)) * ramp((-66 - z) / 3)
+        away: Float = np.float32(radius + 0.5) - np.sqrt((y - np.float32(behind)) ** 2 + x * x)
+        lower: Float = (np.float32(-66) - z) / np.float32(3)
+        share = ramp(away) * ramp(lower)
         level += share[:, None] * (levels[name] - level)
     air = ramp(np.float32(0.5) - np.min([_ellipsoid(place, *shape) for shape in AIR], axis=0))
     level *= 1 - air[:, None]

@@ -99,6 +99,24 @@ def draw_mimic(rng: np.random.Generator, *, tumour: Growth, share: float) -> Gro
     return Growth(kind, centre, radius, stretch, lumps, _scaled(waves, radius), *shells)
 
 
+def draw_decoy(rng: np.random.Generator, *, tumour: Growth, share: float) -> Growth | None:
+    """What a healthy patient has in the tumour's place, about as large: a plaque or an infarct, or a cyst outside."""
+    u = rng.random(8)
+    waves = _draw_waves(rng)
+    if u[0] >= share:
+        return None
+    kind = "infarct" if u[1] < 0.4 else "cyst" if tumour.kind == "meningioma" else "plaque"
+    radius = tumour.radius * (0.7 + 0.4 * u[2])
+    stretch = np.exp((u[3:6] - 0.5) * 0.5)
+    parts = {
+        "plaque": (math.inf, tumour.reach_mm * u[6], "gliosis", "gliosis", "gliosis"),
+        "infarct": ((0.3 + 0.5 * u[7]) * radius, 3 + 6 * u[6], "csf", "gliosis", "gliosis"),
+        "cyst": (0.8, 0.0, "csf", "csf", "csf"),
+    }[kind]
+    lumps = {"plaque": 0.14, "infarct": 0.2, "cyst": 0.05}[kind]
+    return Growth(kind, tumour.centre, radius, stretch, lumps, _scaled(waves, radius), *parts)
+
+
 def draw_blobs(rng: np.random.Generator, *, age: float, hyperintensities: float) -> Blobs:
     """White-matter hyperintensities of age, wide perivascular spaces, choroid plexus, pulsating CSF, veins."""
     u, pick = rng.random((64, 4)), rng.random(64)

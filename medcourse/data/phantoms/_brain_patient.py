@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from medcourse.data.phantoms._brain_lesions import Blobs, Growth, draw_blobs, draw_mimic, draw_tumour
+from medcourse.data.phantoms._brain_lesions import Blobs, Growth, draw_blobs, draw_decoy, draw_mimic, draw_tumour
 from medcourse.data.phantoms._brain_warp import Double, Warp, draw_warp, to_patient
 
 LOWEST_MM, HIGHEST_MM = -45.0, 80.0  # of slices, from the anterior commissure's level
@@ -26,7 +26,7 @@ class Settings(NamedTuple):
 
 
 class Head(NamedTuple):
-    """A patient: `tumour` is where one would be in the healthy, too; places are in her own mm."""
+    """A patient: `tumour` is where one would be in the healthy, too, who may have `decoy` there; places in her mm."""
 
     age: float
     warp: Warp
@@ -37,6 +37,7 @@ class Head(NamedTuple):
     scalp_mm: float
     tumour: Growth
     mimic: Growth | None
+    decoy: Growth | None
     blobs: Blobs
     bias: Double
     view: Double
@@ -52,6 +53,7 @@ def draw_head(rng: np.random.Generator, settings: Settings) -> Head:
     warp = draw_warp(rng, variation=settings.variation, ventricles=ventricles)
     tumour = draw_tumour(rng, kinds=settings.kinds, diameter_mm=settings.diameter_mm)
     mimic = draw_mimic(rng, tumour=tumour, share=settings.mimics)
+    decoy = draw_decoy(rng, tumour=tumour, share=settings.mimics)
     blobs = draw_blobs(rng, age=age, hyperintensities=settings.hyperintensities)
     points = np.concatenate([[tumour.centre], [tumour.centre if mimic is None else mimic.centre], blobs.centre])
     points = to_patient(warp, points)
@@ -62,6 +64,7 @@ def draw_head(rng: np.random.Generator, settings: Settings) -> Head:
         scalp_mm=6.0 + 1.2 * float(u[4]),
         tumour=tumour._replace(centre=points[0]),
         mimic=None if mimic is None else mimic._replace(centre=points[1]),
+        decoy=None if decoy is None else decoy._replace(centre=points[0]),
         blobs=blobs._replace(centre=points[2:]),
         bias=rng.standard_normal((4, 4, 4)),
         view=VIEW + np.array([0.0, 4.0, 4.0]) * np.clip(rng.standard_normal(3), -1.5, 1.5),
@@ -76,4 +79,5 @@ def draw_levels(rng: np.random.Generator, head: Head, *, slices: int, step_mm: f
     first = max(0, math.ceil(slices - 1 - (HIGHEST_MM - cut) / step_mm))
     last = min(slices - 1, math.floor((cut - LOWEST_MM) / step_mm))
     which = first + int(u[1] * (last - first + 1))
-    return cut + step_mm * (np.arange(slices, dtype=np.float64) - which)
+    levels: Double = cut + step_mm * (np.arange(slices, dtype=np.float64) - which)
+    return levels

@@ -55,8 +55,13 @@ class Scene(NamedTuple):
     tumour: Float
 
 
-def paint(head: Head, axes: Axes, maps: Template, levels: Levels, *, push: float, amount: float, skull: bool) -> Scene:
-    """Sample a patient at the planes' places; `amount` of the tumour is put in, `push` is the mass's share."""
+def paint(
+    head: Head, axes: Axes, maps: Template, levels: Levels, *, push: float, amount: float, decoy: float, skull: bool
+) -> Scene:
+    """Sample a patient at the planes' places.
+
+    `amount` of the tumour is put in, and `decoy` of what may be there instead; `push` is the mass's, in radii.
+    """
     moved = upsample(head.warp.fields, *axes)
     open_axes = [axis.astype(np.float32).reshape(shape) for axis, shape in zip(
         axes, ((-1, 1, 1), (1, -1, 1), (1, 1, -1)), strict=True)]  # fmt: skip
@@ -83,6 +88,8 @@ def paint(head: Head, axes: Axes, maps: Template, levels: Levels, *, push: float
     _lay_blobs(signal, head, axes, shares, hull, levels)
     if head.mimic is not None:
         _lay(signal, head.mimic, axes, shares, hull, levels, 0.8)
+    if head.decoy is not None and decoy > 0:
+        _lay(signal, head.decoy, axes, shares, hull, levels, decoy)
     tumour = _lay(signal, head.tumour, axes, shares, hull, levels, amount)
     outside = _cover(signal, head, place, hull, moved[4], levels, skull=skull)
     return Scene(signal, shares, outside, tumour)
@@ -198,8 +205,10 @@ def _sinus(flat: Float, index: NDArray[np.intp], depth: Float, place: list[Float
     x = place[2].ravel()[index]
     near = np.flatnonzero(abs(x) < 6)
     z, y = place[0].ravel()[index[near]], place[1].ravel()[index[near]]
-    width = 3.2 - abs(x[near]) - np.float32(0.5) * np.maximum(-depth[near] - 0.5, 0)
-    share = ramp(width) * ramp((z + np.float32(0.35) * (y + 60)) / 8)
+    depth = np.maximum(-depth[near] - np.float32(0.5), np.float32(0))
+    width = (np.float32(3.2) - np.abs(x[near]) - np.float32(0.5) * depth).astype(np.float32)
+    above = ((z + np.float32(0.35) * (y + np.float32(60))) / np.float32(8)).astype(np.float32)
+    share = ramp(width) * ramp(above)
     flat[index[near]] += share[:, None] * (levels["vein"] - flat[index[near]])
 
 
@@ -207,13 +216,14 @@ def shade(head: Head, axes: Axes, strength: float) -> Float:
     """Receive sensitivity (planes, rows, columns): exp of a smooth field, `strength` its standard deviation."""
     waves = []
     for axis, span in zip(axes, (150.0, 210.0, 170.0), strict=True):
-        turns = np.pi * (axis[:, None] - axis.dtype.type(0)) / span * np.arange(4)
-        waves.append(np.cos(turns + np.pi * np.arange(4) / 2))  # cos, -sin, -cos, sin: half a wave each more
-    order = np.sqrt(sum(np.meshgrid(*[np.arange(4.0) ** 2] * 3, indexing="ij")))
-    weight = np.where(order > 0, np.exp(-0.9 * order), 0)
+        turns = np.pi * axis[:, None] / span * np.arange(4)  # no, one, two and three half waves over the head
+        waves.append(np.cos(turns + np.pi * np.arange(4) / 2))
+    order = np.sqrt((np.indices((4, 4, 4)) ** 2).sum(axis=0))
+    weight = np.where((order > 0) & (order < 2.6), np.exp(-1.3 * order), 0)
     weight /= np.sqrt((weight**2 * 0.5 ** np.count_nonzero(np.indices((4, 4, 4)), axis=0)).sum())
     field = np.einsum("abc,za,yb,xc->zyx", strength * weight * head.bias, *waves, optimize=True)
-    return np.exp(field).astype(np.float32)
+    sensitivity: Float = np.exp(field).astype(np.float32)
+    return sensitivity
 
 
 def blur(signal: Float, sigma: float, *, across: bool = False) -> Float:

@@ -53,7 +53,7 @@ def template_volumes() -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np
             raise FileNotFoundError(
                 f"{file.name} is not in the installed nilearn; install it again: pip install nilearn"
             )
-        voxels = np.asarray(nibabel.load(file).dataobj)
+        voxels = np.asarray(nibabel.Nifti1Image.from_filename(file).dataobj)
         return np.ascontiguousarray(voxels[::-1, ::-1].transpose(2, 1, 0))
 
     return volume("t1"), volume("gm"), volume("wm")
@@ -64,8 +64,8 @@ def template(step: int) -> Template:
     """The maps on a grid of 1 or 2 mm; means over 2 mm are what coarse voxels should sample."""
     t1, grey, white = template_volumes()
     # Averaging 152 brains blurred their sulci: sharpening the shares (CSF favoured) gives back part of the contrast.
-    g, w = (np.pad(volume, ((BELOW, 0), (0, 0), (0, 0))).astype(np.float32) / 255 for volume in (grey, white))
-    c = 1.4 * np.maximum(1 - g - w, 0)
+    g, w = (_padded(volume) for volume in (grey, white))
+    c: Float = np.float32(1.4) * np.maximum(1 - g - w, np.float32(0))
     g, w, c = (np.sqrt(share * share * share) for share in (g, w, c))
     total = np.maximum(g + w + c, 1e-6)
     g, w = g / total, w / total
@@ -134,6 +134,12 @@ def _hull(brain: NDArray[np.bool_]) -> Float:
     away = ndimage.distance_transform_edt(~inside) - ndimage.distance_transform_edt(inside)
     smooth: Float = ndimage.gaussian_filter((2 * away).astype(np.float32), 0.7)
     return smooth
+
+
+def _padded(volume: NDArray[np.uint8]) -> Float:
+    """Shares from 0 to 1, with room for the neck."""
+    shares: Float = np.pad(volume, ((BELOW, 0), (0, 0), (0, 0))).astype(np.float32) / np.float32(255)
+    return shares
 
 
 def _halve(map_: Float) -> Float:

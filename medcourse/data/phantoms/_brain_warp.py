@@ -21,7 +21,7 @@ NODES = (33, 34, 31)
 CELL = 8.0
 STEPS = 4  # doublings of the exponential
 # Correlation length and standard deviation of the velocity, in mm: of the whole head, and within the brain alone.
-HEAD, BRAIN, SULCI, COVER = ((50.0, 3.5),), ((22.0, 3.0), (11.0, 1.9)), ((18.0, 1.0),), ((60.0, 1.0),)
+HEAD, BRAIN, SULCI, COVER = ((50.0, 3.0),), ((22.0, 3.0), (11.0, 1.9)), ((18.0, 1.0),), ((60.0, 1.0),)
 # Where the lateral and third ventricles are, as blobs (centre, radius in mm); age pushes their walls outwards.
 VENTRICLES = (
     ((8, -22, 9), 13), ((8, -22, -9), 13), ((20, -2, 12), 14), ((20, -2, -12), 14), ((20, 22, 17), 14),
@@ -50,7 +50,7 @@ def draw_warp(rng: np.random.Generator, *, variation: float, ventricles: float) 
     angle = [math.radians(limit * float(np.clip(rng.standard_normal(), -2, 2))) for limit in (3.0, 4.0, 3.0)]
     size = [1 + variation * spread * float(np.clip(rng.standard_normal(), -2, 2)) for spread in (0.03, 0.035, 0.035)]
     shift = 3.0 * np.clip(rng.standard_normal(3), -2, 2)
-    velocity = variation * (smooth[:3] + _depth() * smooth[3:6]) + np.float32(ventricles) * _swelling()
+    velocity = variation * (smooth[:3] + _freedom() * smooth[3:6]) + np.float32(ventricles) * _swelling()
     fields = np.empty((*NODES, 5), np.float32)
     fields[..., :3] = np.moveaxis(exponential(velocity), 0, -1)
     fields[..., 3], fields[..., 4] = smooth[6:]
@@ -96,12 +96,12 @@ def posed(warp: Warp, place: list[Float], *, shift: bool = True) -> list[Float]:
 
 def to_patient(warp: Warp, points: Double) -> Double:
     """A patient's places for points (n, 3) of the template: the inverse, by fixed point."""
-    target = np.linalg.solve(warp.matrix, (points - warp.shift).T).T
+    target: Double = np.linalg.solve(warp.matrix, (points - warp.shift).T).T.astype(np.float64)
     found = target.copy()
-    for _ in range(16):
+    for _ in range(32):
         at = ((found - LOWEST) / CELL).T
         moved = [ndimage.map_coordinates(warp.fields[..., k], at, order=1, mode="nearest") for k in range(3)]
-        found = target - np.stack(moved, axis=1)
+        found = target - np.stack(moved, axis=1, dtype=np.float64)
     return found
 
 
@@ -125,11 +125,16 @@ def _nodes() -> Float:
 
 
 @lru_cache(maxsize=1)
-def _depth() -> Float:
-    """0 at the skull and outside, 1 deep in the average brain: the skull is smoother than what it holds."""
+def _freedom() -> Float:
+    """How freely the brain varies within the head, (3, z, y, x): 0 at the skull, 1 deep in the average brain.
+
+    The skull is smoother than what it holds, and the falx keeps the midline straight.
+    """
     place = _nodes() * np.float32(CELL) + LOWEST.astype(np.float32)[:, None, None, None]
-    weight: Float = np.clip((-4 - sample_hull(template(2), list(place))) / 14, 0, 1)
-    return weight
+    deep = np.clip((-4 - sample_hull(template(2), list(place))) / 14, 0, 1)
+    aside = np.clip(np.abs(place[2]) / 24, 0.15, 1)
+    freedom: Float = np.stack([deep, deep, deep * aside])
+    return freedom
 
 
 @lru_cache(maxsize=8)
@@ -140,7 +145,8 @@ def _transfer(scales: tuple[tuple[float, float], ...]) -> Float:
     total = np.zeros_like(square)
     for length, strength in scales:
         total += _exp(-0.25 * square * length**2) * strength / math.sqrt(_exp(-0.5 * _full_square() * length**2).mean())
-    return total.astype(np.float32)
+    transfer: Float = total.astype(np.float32)
+    return transfer
 
 
 def _full_square() -> Double:
@@ -162,7 +168,8 @@ def _swelling() -> Float:
 
 def _exp(values: NDArray[np.floating]) -> Double:
     """Exponential that does not depend on NumPy's vector code, so that places are the same to the last bit."""
-    return np.frompyfunc(math.exp, 1, 1)(values).astype(np.float64)
+    found: Double = np.frompyfunc(math.exp, 1, 1)(values).astype(np.float64)
+    return found
 
 
 def _cubic(at: Double, axis: int) -> Float:

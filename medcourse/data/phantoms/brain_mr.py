@@ -58,7 +58,7 @@ def brain_mr(
         Number of patients, the seed, and the first patient's number; patient k is the same in every draw.
     slices_per_patient, step_mm, slice_mm
         Parallel slices of a patient, from below upwards; their distance; their thickness. One slice, at any place in
-        the series, cuts through the tumour within a quarter of its diameter of its middle, or in the healthy through
+        the series, cuts through the tumour within an eighth of its diameter of its middle, or in the healthy through
         the place where one would be.
     size, spacing_mm
         Rows and columns, and the size of a pixel; by default the field of view is 240 mm.
@@ -67,7 +67,8 @@ def brain_mr(
         of your own.
     difficulty
         "easy", "medium", "hard", or an amplitude relative to medium. Of a tumour's signal the share
-        ``1 - exp(-0.9 * amplitude)`` is put in, the rest is what was there before.
+        ``1 - exp(-amplitude)`` is put in, the rest is what was there before: 63 % at medium,
+        95 % at 3.
     prevalence, sites, subgroups, label_noise
         Who is ill, seen where, and how often the record is wrong. `Subgroup.contrast` scales the amplitude.
     kinds
@@ -81,7 +82,8 @@ def brain_mr(
         How far a tumour pushes the tissue at its edge, in radii, below 0.7. Healthy brains are pushed likewise, about
         an empty place, as brains are not symmetrical: the displacement alone tells nothing.
     mimics
-        Share of the patients, ill or not, with a scar, an old infarct or a cyst in the slices.
+        Share of the patients, ill or not, with a scar, an old infarct or a cyst in the slices; and share of the healthy
+        who have a plaque, an infarct or a cyst where a tumour would be, which fades with `difficulty` as that would.
     hyperintensities
         Factor on the white-matter hyperintensities that come with age.
     variation
@@ -104,8 +106,8 @@ def brain_mr(
         2 grey matter, 3 white matter, 4 bone, 5 scalp and other soft tissue; under a lesion, what was there before.
         `truth` is 1 where the slice shows the tumour. The table's columns besides the common ones: `ill` (the patient
         has a tumour, perhaps in another slice), `slice`, `level_mm` above the anterior commissure's level, `age`,
-        `kind` and `diameter_mm` of the patient's tumour, `tumour_mm2` in this slice, `mimic`, `ventricles_mm` (how far
-        the walls of the ventricles were pushed) and `sulci` (log factor on the share of CSF).
+        `kind` and `diameter_mm` of the patient's tumour, `tumour_mm2` in this slice, `mimic`, `decoy` (where a tumour
+        would be), `ventricles_mm` (how far their walls were pushed) and `sulci` (log factor on the share of CSF).
         `lesions`: `row`, `column`, `diameter_mm`, `area_mm2` (all three parts), `share` (put in), and for each contrast
         `contrast_NAME`, what the solid part differs from white matter by.
 
