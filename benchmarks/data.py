@@ -33,7 +33,7 @@ GENERATORS: dict[str, tuple[str, dict[str, Any]]] = {
     "cine_hearts_96": ("cine_hearts", {}),
     "ecgs": ("ecgs", {}),
 }
-STREAMED = {"size": 64}  # of `mammograms`, four views of each patient
+STREAMED: dict[str, Any] = {"size": 64}  # of `mammograms`, four views of each patient
 TARGETS = {
     "mammograms_256_per_cpu_s": "at least 100",
     "chest_ct_slices_256_per_cpu_s": "at least 100",

@@ -27,7 +27,7 @@ import time
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -96,7 +96,8 @@ def plain_statistics(x: Float) -> dict[str, float]:
 def entropy(p: Float) -> float:
     """Entropy to base 2."""
     p = p[p > 0]
-    return -(p * np.log2(p)).sum()
+    bits: float = -(p * np.log2(p)).sum()
+    return bits
 
 
 def plain_histogram(level: NDArray[np.int64]) -> dict[str, float]:
@@ -130,8 +131,9 @@ def plain_cooccurrence(levels: NDArray[np.int64]) -> dict[str, float]:
     each: dict[str, list[float]] = {}
     for k in range(4):
         q = p[:, :, 0, k]
-        minus = np.bincount(abs(i - j).ravel(), q.ravel())
-        plus = np.bincount((i + j).ravel(), q.ravel())[2:]
+        # With weights the counts are real numbers, which NumPy's stubs do not say.
+        minus = cast("Float", np.bincount(abs(i - j).ravel(), q.ravel()))
+        plus = cast("Float", np.bincount((i + j).ravel(), q.ravel())[2:])
         d, s = np.arange(BINS), np.arange(2, 2 * BINS + 1)
         x = q.sum(axis=1)
         mu = (i * q).sum()
@@ -168,10 +170,9 @@ def plain_cooccurrence(levels: NDArray[np.int64]) -> dict[str, float]:
 
 def lines(levels: NDArray[np.int64], step: tuple[int, int]) -> list[list[int]]:
     """The picture's lines in one direction, as lists."""
-    if step == (0, 1):
-        return levels.tolist()
-    if step == (1, 0):
-        return levels.T.tolist()
+    if step in ((0, 1), (1, 0)):
+        straight: list[list[int]] = (levels if step == (0, 1) else levels.T).tolist()
+        return straight
     turned = levels if step == (1, 1) else levels[:, ::-1]
     return [np.diagonal(turned, k).tolist() for k in range(1 - levels.shape[0], levels.shape[1])]
 
@@ -206,7 +207,7 @@ def plain_run_lengths(levels: NDArray[np.int64]) -> dict[str, float]:
         }
         for name, value in values.items():
             each.setdefault(name, []).append(value)
-    return {f"rlm_{name}_2d_avg_fbn{BINS}": np.mean(value) for name, value in each.items()}
+    return {f"rlm_{name}_2d_avg_fbn{BINS}": cast("float", np.mean(value)) for name, value in each.items()}
 
 
 def plain_autoregression(image: Float, mask: Mask) -> dict[str, float]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from typing import Any
 
 import numpy as np
 import radiomics  # not a dependency of the course
@@ -34,7 +35,7 @@ def main() -> None:
             part.SetSpacing((*data["spacing"][::-1].tolist(), 1.0))
         rows.append({name: float(value) for name, value in extractor.execute(picture, region).items()})
     seconds = time.perf_counter() - began
-    columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    columns: dict[str, Any] = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     np.savez(sys.argv[2], seconds=seconds, version=radiomics.__version__, **columns)
 
 

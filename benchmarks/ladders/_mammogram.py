@@ -6,7 +6,7 @@ the mark is on a lesion, in the others on what mimics one, in breasts of any den
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import cv2
 import numpy as np
@@ -16,7 +16,7 @@ from scipy import fft
 from medcourse.data.phantoms import _mammogram_image as image
 from medcourse.data.phantoms._cohort import ONE_GROUP, ONE_SITE, Scanner, draw_patients
 from medcourse.data.phantoms._fields import frequency, power_law
-from medcourse.data.phantoms._mammogram_shape import FIELD_MM
+from medcourse.data.phantoms._mammogram_shape import FIELD_MM, draw_shape
 
 Float = NDArray[np.float64]
 SIZE, HALF, INNER = 256, 24, 17
@@ -83,7 +83,8 @@ def tissue_spectrum(size: int) -> Float:
     """Power spectrum of blurred tissue of standard deviation 1 on `size` pixels, as scipy.fft lays it out."""
     transfer = np.exp(-2 * (np.pi * BLUR_MM * frequency(size, MM)) ** 2)
     power: Float = (power_law(size, MM, EXPONENT) * transfer) ** 2
-    return power / power.mean()
+    unit: Float = power / power.mean()
+    return unit
 
 
 def tissue_covariance() -> tuple[Float, Float]:
@@ -114,12 +115,12 @@ def signals(kind: str, count: int, diameter: float, *, seed: int) -> tuple[dict[
     for k in range(count):
         hers = image.plan(k, seed, given) | {"side": "L", "reach": 0.5, "aside": np.zeros(2), "depth": 130.0}
         hers["mass"] = hers["mass"] | {"diameter": np.array(diameter), "peak": np.array(1.0)}
-        shape = image.draw_shape(np.random.default_rng(0), depth=130, projection="CC", thickness=52, skin=1.4)
+        shape = draw_shape(np.random.default_rng(0), depth=130, projection="CC", thickness=52, skin=1.4)
         facts, lesion, mimic, _ = image.marked(np.random.default_rng([seed, 4, k]), shape, "L-CC", hers, given)
         spiculation.append(float(hers["mass"]["spiculation"]))
         for name, layer in (("lesion", lesion), (facts["mimic"], mimic)):
             soft = cv2.GaussianBlur(layer / np.float32(image.LATITUDE), (0, 0), BLUR_MM / MM)
-            drawn.setdefault(name, []).append(inner(cut(soft, facts["mark"])[None])[0])
+            drawn.setdefault(name, []).append(inner(cut(cast("NDArray[np.float32]", soft), facts["mark"])[None])[0])
     return {name: np.array(found) for name, found in drawn.items()}, np.array(spiculation)
 
 

@@ -58,7 +58,7 @@ def _draw(
     columns = (patients[name].tolist() for name in ("patient", "diseased", "amplitude"))
     for k, (patient, diseased, amplitude, scanner) in enumerate(zip(*columns, scanners, strict=True)):
         parts = prepare(settings, patient, amplitude)
-        empty = copy.deepcopy(parts)._replace(mimic=None, nodules=[])
+        empty = copy.deepcopy(parts)._replace(nodules=[])  # drawn as ill: without the mimic
         with_it = draw_scene(settings, parts, diseased=diseased, scanner=scanner).hu[0]
         candidates[k] = with_it - draw_scene(settings, empty, diseased=True, scanner=scanner).hu[0]
         regions[k] = with_it + settings.noise_hu * fbp_noise(parts.rng[1], (1, SIZE, SIZE), SPACING_MM)[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 
 from benchmarks.ladders import Observed
@@ -20,7 +22,7 @@ def observe(*, n: int, first: int, seed: int, difficulty: str | float) -> Observ
     columns = {name: table[name] for name in CLINICAL} | {"log_crp": np.log(table["crp"])}
     columns |= {f"stage_{k}": table["stage"] == k for k in (2, 3, 4)}
     columns |= {f"mean_expression_{name}": value for name, value in blocks.items()}
-    effect = cohort.coefficients.loc["treatment", "log_hazard_ratio"]
+    effect = cast("float", cohort.coefficients.loc["treatment", "log_hazard_ratio"])
     return Observed(
         label=table["truth"].to_numpy(),
         patient=table["patient"].to_numpy(),

@@ -102,7 +102,8 @@ def _features(x: Float, hz: float) -> Float:
             pairs[irregular].mean() if irregular.any() else 0.0,
         ]
     )
-    return np.nan_to_num(values)  # where a recording has too few beats for a measure
+    known: NDArray[np.float64] = np.nan_to_num(values)  # 0 where a recording has too few beats for a measure
+    return known
 
 
 def _told(drawn: Signals, calm: Signals, noisy: Signals) -> Float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -87,6 +87,6 @@ def _told(seen: FollowUp, calm: FollowUp, grown: FollowUp) -> NDArray[np.float64
             weight = READER_SD**2 / (ERROR**2 + len(z) * READER_SD**2)
             fit = ((z**2).sum() - weight * z.sum() ** 2) / ERROR**2
             value += sign * (-0.5 * fit - np.log(size).sum())
-        total[patient] += value
+        total[cast("int", patient)] += value
     new = seen.visits.groupby("patient")["new_lesion"].max()
     return (total + 20.0 * new).to_numpy()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -32,7 +33,7 @@ def observe(*, n: int, first: int, seed: int, difficulty: str | float) -> Observ
         patient=drawn.table["patient"].to_numpy(),
         contrast=features[:, NAMES.index("times_named")],
         features=features,
-        ceiling=_ratio(seed, difficulty).reindex(said).to_numpy(),
+        ceiling=cast("NDArray[np.float64]", _ratio(seed, difficulty).reindex(said).to_numpy()),
         names=NAMES,
     )
 
@@ -42,8 +43,7 @@ def _ratio(seed: int, difficulty: str | float) -> pd.Series[float]:
     """Log likelihood ratio of each status, counted on other patients: the law is the generator's, not the reader's."""
     others = reports(3000, first=10_000_000, seed=seed, difficulty=difficulty).table
     counts = pd.crosstab(others[TARGET], others["truth"]) + 1
-    ratio: pd.Series[float] = np.log(counts[1] / counts[0])
-    return ratio
+    return cast("pd.Series[float]", np.log(counts[1] / counts[0]))
 
 
 def _features(text: str) -> NDArray[np.float64]:

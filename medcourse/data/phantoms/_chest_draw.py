@@ -60,7 +60,8 @@ def _fixed(points: Array, grid: Grid) -> NDArray[np.int32]:
     """Millimetres to OpenCV's fixed-point sub-pixels, two to a pixel."""
     origin = ((grid.shape[1] - 1) << _SHIFT, (grid.shape[0] - 1) << _SHIFT)
     fixed = (points - np.array(grid.centre)) * (2 / grid.spacing * (1 << _SHIFT)) + origin
-    return np.rint(fixed).astype(np.int32, order="C")
+    whole: NDArray[np.int32] = np.rint(fixed).astype(np.int32, order="C")
+    return whole
 
 
 class Outlines:
@@ -75,7 +76,7 @@ class Outlines:
         ring = np.stack(np.broadcast_arrays(np.cos(theta), np.sin(theta)), axis=-1)
 
         def around(radius: Array, middle: Array) -> Array:
-            points = radius[..., None] * ring
+            points: Array = radius[..., None] * ring
             points[..., 1] += middle
             return points
 

@@ -20,8 +20,8 @@ def heart_parts(chest: Chest) -> list[tuple[str, Array, Array, Array, float]]:
     ):
         parts.append(("blood", centre + (np.array([along, across, up]) * axes) @ frame, np.array(size) * axes))
     out = []
-    for tissue, middle, size in parts:
-        matrix = frame.T @ np.diag(1 / size**2) @ frame
+    for tissue, middle, half in parts:
+        matrix = frame.T @ np.diag(1 / half**2) @ frame
         a, b, d = matrix[0, 0], matrix[0, 1], matrix[1, 1]
         p, q = matrix[0, 2], matrix[1, 2]
         det = a * d - b * b

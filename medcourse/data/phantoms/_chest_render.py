@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import cast
 
 import cv2
 import numpy as np
@@ -75,7 +76,7 @@ def _blur_gain(sigma: float) -> float:
 def _smooth_noise(white: Float, sigma: float) -> Float:
     """White fields (n, rows, columns) made smooth, of standard deviation 1."""
     size = 2 * round(4 * sigma) + 1
-    out = np.stack([cv2.GaussianBlur(field, (size, size), sigma) for field in white])
+    out: Float = np.stack([cv2.GaussianBlur(field, (size, size), sigma) for field in white])
     scaled: Float = out / np.float32(_blur_gain(sigma))
     return scaled
 
@@ -135,11 +136,11 @@ def _layers(
     out = np.zeros((len(z), *grid.shape), np.float32)
     lung = np.zeros((len(z), *grid.shape), np.float32)
     maps = np.empty((len(z), *grid.shape), np.uint8)
-    for level in range(len(levels)):
-        canvas = outlines.paint(level)
+    for row in range(len(levels)):
+        canvas = outlines.paint(row)
         shade = cv2.pyrDown(cv2.LUT(canvas, full))
         share = cv2.pyrDown(cv2.LUT(canvas, is_lung))
-        for k, place in users[level]:
+        for k, place in users[row]:
             out[k] += shade * np.float32(weights[place] / 16)
             lung[k] += share * np.float32(weights[place] / 255)
             if place == 1:
@@ -174,7 +175,8 @@ def _into_air(body: Scene, chest: Chest, rows: slice, columns: slice, grid: Grid
     table = np.zeros(256, np.float32)
     table[: len(TISSUES)] = [AIR_HU.get(name, 0.0) for name in TISSUES]
     shape = (len(body.hu), *grid.shape)
-    hu = np.broadcast_to(cv2.pyrDown(cv2.LUT(backdrop(chest, grid), table)), shape).copy()
+    air = cast("Float", cv2.pyrDown(cv2.LUT(backdrop(chest, grid), table)))
+    hu = np.broadcast_to(air, shape).copy()
     lung, anatomy, masks = np.zeros(shape, np.float32), np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
     cut = [
         slice(2 if at.start > 0 else 0, -2 if at.stop < count else None)
@@ -220,10 +222,10 @@ def _render_body(
     span = (float(z.min() - thickness_mm), float(z.max() + thickness_mm))
     size = np.array([thickness_mm, grid.spacing, grid.spacing])
     step = max(0.85 * grid.spacing, 0.35)
-    view = {"z": z, "centre": grid.centre, "shape": grid.shape, "size_mm": size}
 
     def share(tubes: Tubes) -> Float:
-        return splat(fill(tubes, step_mm=step, z_range=span), **view)
+        cloud = fill(tubes, step_mm=step, z_range=span)
+        return splat(cloud, z=z, centre=grid.centre, shape=grid.shape, size_mm=size)
 
     blood = share(patient.blood)
     lumen = patient.bronchi

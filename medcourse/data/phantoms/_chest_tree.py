@@ -7,6 +7,7 @@ r0³ = r1³ + r2³ (doi:10.1073/pnas.12.3.207).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -42,8 +43,19 @@ def join(*parts: Tubes) -> Tubes:
         np.where(part.parent < 0, -1, part.parent + offset)
         for part, offset in zip(parts, offsets[:-1].tolist(), strict=True)
     ]
-    first = (np.concatenate(arrays) for arrays in zip(*(part[:5] for part in parts), strict=True))
-    return Tubes(*first, np.concatenate(parents))
+    return _stack(parts, parents)
+
+
+def _stack(parts: Sequence[Tubes], parents: Sequence[NDArray[np.int64]]) -> Tubes:
+    """Put tubes together, with these parents."""
+    return Tubes(
+        start=np.concatenate([part.start for part in parts]),
+        control=np.concatenate([part.control for part in parts]),
+        end=np.concatenate([part.end for part in parts]),
+        radius=np.concatenate([part.radius for part in parts]),
+        generation=np.concatenate([part.generation for part in parts]),
+        parent=np.concatenate(parents),
+    )
 
 
 def straight(start: Array, end: Array, radius: Array) -> Tubes:
@@ -87,7 +99,7 @@ def grow(
         start = np.repeat(end, 2, axis=0)
         row = np.repeat(np.arange(made, made + branches), 2)
         made += branches
-    return Tubes(*(np.concatenate(arrays) for arrays in zip(*out, strict=True)))
+    return _stack(out, [tubes.parent for tubes in out])
 
 
 def take(tubes: Tubes, tree: int, trees: int) -> Tubes:
@@ -98,7 +110,14 @@ def take(tubes: Tubes, tree: int, trees: int) -> Tubes:
     rows = np.flatnonzero(place == tree)
     number = np.full(len(tubes.start) + 1, -1)
     number[rows] = np.arange(len(rows))
-    return Tubes(*(array[rows] for array in tubes[:5]), number[tubes.parent[rows]])
+    return Tubes(
+        start=tubes.start[rows],
+        control=tubes.control[rows],
+        end=tubes.end[rows],
+        radius=tubes.radius[rows],
+        generation=tubes.generation[rows],
+        parent=number[tubes.parent[rows]],
+    )
 
 
 def _outside_heart(chest: Chest, points: Array) -> Array:

@@ -174,7 +174,8 @@ def expose(parts: Layers, finding: Float, *, settings: Settings, scanner: Scanne
     # Photons per pixel are proportional to exp(-attenuation); the logarithm's deviation is one over their root.
     relative = settings.noise * scanner.noise * settings.size / FIELD_MM
     grey += np.float32(relative / LATITUDE) * np.exp((attenuated - np.float32(REFERENCE)) / 2) * parts.white
-    return np.clip(np.float32(scanner.gain) * grey + np.float32(scanner.offset), 0, 1)
+    shown: Float = np.clip(np.float32(scanner.gain) * grey + np.float32(scanner.offset), 0, 1)
+    return shown
 
 
 def marked(

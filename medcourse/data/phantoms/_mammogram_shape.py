@@ -86,7 +86,8 @@ def skin_distance(shape: Shape, y: Float, x: Float) -> Float:
     slope_y = np.exp((power - 1) * (log_y - log_g)) / half
     distance: Float = ((1 - np.exp(log_g)) / np.sqrt(slope_x**2 + slope_y**2)).astype(np.float32)
     nipple = np.float32(shape.nipple) - np.hypot(x - np.float32(shape.depth + 0.5), y)
-    return np.maximum(distance, nipple)
+    deepest: Float = np.maximum(distance, nipple)
+    return deepest
 
 
 def muscle_depth(shape: Shape, y: Float, x: Float) -> Float:

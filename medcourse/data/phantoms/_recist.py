@@ -48,4 +48,5 @@ def best_response(responses: NDArray[np.str_]) -> str:
     """Best response up to the first progression; PD only where nothing better came first."""
     end = first_progression(responses)
     seen: list[str] = responses[1 : None if end is None else end + 1].tolist()
-    return min(seen, key=RANK.__getitem__)
+    best: str = min(seen, key=RANK.__getitem__)
+    return best
