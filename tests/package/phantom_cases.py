@@ -59,8 +59,10 @@ def _cancers(breasts: Phantoms) -> Phantoms:
 
 
 CASES: dict[str, Case] = {
-    "brain_mr": Case(call=brain_mr, quick={"size": 64, "slices_per_patient": 2}, grey=1 / 255),
-    "brain_mr_volumes": Case(call=brain_mr_volumes, quick={"size": 32, "diameter_mm": (16, 45)}, grey=1 / 255),
+    "brain_mr": Case(call=brain_mr, quick={"size": 64, "slices_per_patient": 2}, grey=1 / 255, unchanged=0.9),
+    "brain_mr_volumes": Case(
+        call=brain_mr_volumes, quick={"size": 32, "diameter_mm": (16, 45)}, grey=1 / 255, unchanged=0.95
+    ),
     "breast_dce": Case(call=breast_dce, quick={"size": 64}, grey=1 / 255, extract=_cancers),
     "chest_ct_slices": Case(
         call=chest_ct_slices, quick={"size": 96, "slices_per_patient": 2}, grey=1.0, calibrated=True, unchanged=0.97
