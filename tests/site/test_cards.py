@@ -97,7 +97,7 @@ def test_every_set_and_every_phantom_has_a_card_and_every_card_its_subject() -> 
         name
         for name in phantoms.__all__
         if inspect.isfunction(function := getattr(phantoms, name))
-        if {"seed", "jobs"} <= set(inspect.signature(function).parameters)
+        if {"seed", "difficulty"} <= set(inspect.signature(function).parameters)
     } | {"mammogram_patches"}
     assert made == sets | drawn
     assert {page.path.stem for page in CARDS if page.title.endswith(cards.PHANTOM)} == drawn
