@@ -142,6 +142,17 @@ def test_pure_tissue_has_the_level_of_the_signal_equation() -> None:
     assert (drawn.images[drawn.anatomy == AIR].mean(axis=0) < 0.01).all()
 
 
+def test_t1_contrasts_are_near_those_of_the_real_average() -> None:
+    """The template itself is a mean of 152 real T1-weighted scans, though of another sequence."""
+    t1, grey, white = template_volumes()
+    fluid = (t1 > 0) & (grey.astype(int) + white < 20)
+    level = {
+        name: np.median(t1[where]) for name, where in (("csf", fluid), ("grey", grey > 240), ("white", white > 240))
+    }
+    for name in ("csf", "grey"):
+        assert mr_signal(name, "T1") / mr_signal("white", "T1") == pytest.approx(level[name] / level["white"], abs=0.1)
+
+
 # Noise and bias
 
 
