@@ -86,8 +86,11 @@ def test_ladder_climbs(task: str) -> None:
         contrast, features, ceiling = (stored["rungs"][level][rung]["auc"] for rung in RUNGS)
         assert 0.5 < contrast < features < ceiling <= 1
     for rung in RUNGS:
-        hard, medium, easy = (stored["rungs"][level][rung]["auc"] for level in ("hard", "medium", "easy"))
-        assert hard < medium <= easy
+        hard, medium, easy = (stored["rungs"][level][rung] for level in ("hard", "medium", "easy"))
+        assert hard["auc"] < easy["auc"]
+        # Neighbours may be nearer than 2,000 patients can tell apart, but never the wrong way round beyond that.
+        assert hard["low"] < medium["auc"]
+        assert medium["low"] < easy["auc"]
 
 
 @each
