@@ -93,7 +93,9 @@ def test_sform_and_qform_say_the_same(
     nifti.write(path, volume)
     header = nib.load(path).header
     assert (int(header["sform_code"]), int(header["qform_code"])) == (1, 1)
-    np.testing.assert_allclose(header.get_qform(), header.get_sform(), atol=1e-4)
+    # Single precision: the quaternion's first part is the root of 1 minus squares, so near a half turn it is good to
+    # the root of 1e-7 only.
+    np.testing.assert_allclose(header.get_qform(), header.get_sform(), atol=5e-3)
     assert header.get_xyzt_units()[0] == "mm"
     again = nifti.read(path)
     assert dicom.axis_letters(again.affine) == axes

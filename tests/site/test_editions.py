@@ -79,7 +79,7 @@ def plant(path: Path, planter: Planter) -> None:
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Planter]:
     root = tmp_path_factory.mktemp("canary")
-    for name in ("book", "notebooks"):
+    for name in ("book", "data", "notebooks"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy(ROOT / name, root / name)
