@@ -18,9 +18,9 @@ ROOT = Path(__file__).resolve().parents[2]
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 CANARY = "It falls to one half of what it was"
 
-NEW_PAGE = """# 3.1.2 Enhancement
+NEW_PAGE = """# 3.1.5 Deblurring
 
-At the end you hold a mean filter of your own.
+At the end you hold a sharpening filter of your own.
 
 ## The idea
 
@@ -32,22 +32,22 @@ import numpy as np
 from medcourse.data import samples
 
 hu = samples.ct().pixels
-smooth = (hu[:, 1:] + hu[:, :-1]) / 2
-assert smooth.std() < hu.std()
-print(f"standard deviation {hu.std():.1f} HU before, {smooth.std():.1f} HU after")
+sharp = hu[:, 1:-1] * 2 - (hu[:, 2:] + hu[:, :-2]) / 2
+assert sharp.std() > hu.std()
+print(f"standard deviation {hu.std():.1f} HU before, {sharp.std():.1f} HU after")
 ```
 
 ```{exercise} Noise
-:label: ex-3-1-2-noise
+:label: ex-3-1-5-noise
 
-What does the mean of two pixels do to the variance of independent noise?
+What does twice a pixel less the mean of two neighbours do to the variance of independent noise?
 ```
 
-```{solution-start} ex-3-1-2-noise
+```{solution-start} ex-3-1-5-noise
 :class: dropdown
 ```
 
-It falls to one half.
+It becomes four and a half times as large.
 
 ```{solution-end}
 ```
@@ -121,12 +121,11 @@ def verb(root: Path, *arguments: str) -> str:
 def test_add_a_page_and_an_exercise(copy: Path) -> None:
     book = copy / "book" / "03-image-processing"
     model = (book / "3-1-1-histogram-equalisation.md").read_text("utf-8")
-    head = model.split("\n# 3.1.1")[0].replace('"3.1.1"', '"3.1.2"').replace("直方图均衡化", "图像增强")
-    (book / "3-1-2-enhancement.md").write_text(f"{head}\n{NEW_PAGE}", "utf-8")  # step 1
+    head = model.split("\n# 3.1.1")[0].replace('"3.1.1"', '"3.1.5"').replace("直方图均衡化", "去模糊")
+    (book / "3-1-5-deblurring.md").write_text(f"{head}\n{NEW_PAGE}", "utf-8")  # step 1
     toc = (copy / "_toc.yml").read_text("utf-8")
-    entry = re.search(r"^( *)- file: 03-image-processing/3-1-1-histogram-equalisation\n", toc, re.M)
-    assert entry
-    line = f"{entry[1]}- file: 03-image-processing/3-1-2-enhancement\n"
+    entry = list(re.finditer(r"^( *)- file: 03-image-processing/3-1-\d-[\w-]+\n", toc, re.M))[-1]
+    line = f"{entry[1]}- file: 03-image-processing/3-1-5-deblurring\n"
     (copy / "_toc.yml").write_text(toc.replace(entry[0], entry[0] + line), "utf-8")  # step 2
 
     page = book / "3-1-1-histogram-equalisation.md"  # the exercise recipe, steps 2 to 6
@@ -136,11 +135,11 @@ def test_add_a_page_and_an_exercise(copy: Path) -> None:
     )
     page.write_text(model.replace("## Key points", exercise + "## Key points"), "utf-8")
 
-    assert "3-1-2-enhancement" in verb(copy, "tools.run", "--page", "3-1-2")  # step 5
+    assert "3-1-5-deblurring" in verb(copy, "tools.run", "--page", "3-1-5")  # step 5
     verb(copy, "tools.derive", "--page", "3-1-1")  # prose alone changed: nothing to execute
     pages = all_pages(copy)
     for changed in pages:
-        if changed.section in {"3.1.1", "3.1.2"}:
+        if changed.section in {"3.1.1", "3.1.5"}:
             assert audit(changed, pages, copy) == []
     verb(copy, "tools.site")  # step 7
     verb(copy, "tools.site", "--edition", "instructor")
@@ -152,9 +151,9 @@ def test_add_a_page_and_an_exercise(copy: Path) -> None:
     assert CANARY not in student
     assert "twice as wide" in teacher
     assert CANARY in teacher
-    new = (copy / "_build" / "html" / "03-image-processing" / "3-1-2-enhancement.html").read_text("utf-8")
+    new = (copy / "_build" / "html" / "03-image-processing" / "3-1-5-deblurring.html").read_text("utf-8")
     assert "standard deviation" in new
-    assert "图像增强" in new
+    assert "去模糊" in new
 
 
 def student_to_teacher(root: Path) -> str:
