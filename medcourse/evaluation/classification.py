@@ -6,6 +6,7 @@ two models, same images     :func:`auc_difference`, :func:`delong_test`
 calibration                 :func:`calibration_table`, :func:`calibration_fit`, :func:`brier_score`,
                             :func:`brier_decomposition`, :func:`expected_calibration_error`
 one threshold               :func:`operating_point`, :func:`predictive_values`, :func:`proportion_interval`
+all thresholds              :func:`decision_curve`, :func:`shift_prevalence`
 ==========================  =====================================================================
 
 All take ``labels`` (1 disease, 0 none), ``scores`` or ``probability``, and ``patients``, one entry per image.
@@ -25,6 +26,7 @@ from medcourse.evaluation.calibration import (
     expected_calibration_error,
 )
 from medcourse.evaluation.comparison import AucDifference, auc_difference, delong_test
+from medcourse.evaluation.decision import DecisionCurve, decision_curve, shift_prevalence
 from medcourse.evaluation.operating import (
     OperatingPoint,
     PredictiveValues,
@@ -40,6 +42,7 @@ __all__ = [
     "AucInterval",
     "BrierDecomposition",
     "CalibrationFit",
+    "DecisionCurve",
     "Estimate",
     "OperatingPoint",
     "PredictiveValues",
@@ -51,10 +54,12 @@ __all__ = [
     "brier_score",
     "calibration_fit",
     "calibration_table",
+    "decision_curve",
     "delong",
     "delong_test",
     "expected_calibration_error",
     "operating_point",
     "predictive_values",
     "proportion_interval",
+    "shift_prevalence",
 ]

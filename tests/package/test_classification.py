@@ -23,7 +23,7 @@ from sklearn.metrics import brier_score_loss, confusion_matrix, precision_score,
 from medcourse.evaluation import calibration as calibration_module
 from medcourse.evaluation import classification as c
 
-MODULES = ("_checks", "_components", "calibration", "classification", "comparison", "operating", "roc")
+MODULES = ("_checks", "_components", "calibration", "classification", "comparison", "decision", "operating", "roc")
 
 
 # ---- Independent computations -----------------------------------------------------------------------------------
@@ -714,7 +714,7 @@ def test_docstring_examples_run(name):
 
 def test_every_public_function_says_where_it_is_taught_and_whence_it_comes():
     functions = [getattr(c, name) for name in c.__all__ if name[0].islower()]
-    assert len(functions) == 14
+    assert len(functions) == 16
     for function, phrase in itertools.product(functions, ("Taught in: 2.7", "Raises", "Examples", "Parameters")):
         assert phrase in function.__doc__, (function.__name__, phrase)
     sources = [f for f in functions if "doi:10." in f.__doc__ or "arXiv:" in f.__doc__]
