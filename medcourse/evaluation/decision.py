@@ -93,7 +93,7 @@ def decision_curve(
 
     Source: Vickers and Elkin 2006, doi:10.1177/0272989X06295361.
 
-    Taught in: 4.1.4 Comparing classifiers honestly.
+    Taught in: 2.7 Measuring a test and 4.1.4 Comparing classifiers honestly.
 
     Examples
     --------
@@ -176,7 +176,7 @@ def shift_prevalence(probability: ArrayLike, *, trained_at: float, prevalence: f
 
     Source: Saerens, Latinne, Decaestecker 2002, doi:10.1162/089976602753284446.
 
-    Taught in: 4.1.4 Comparing classifiers honestly.
+    Taught in: 2.7 Measuring a test and 4.1.4 Comparing classifiers honestly.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The quiz of chapter 3: its format, feedback that teaches, true answers, an output that does not change."""
+"""Every quiz: its format, feedback that teaches, an output that does not change. Truth: test_quiz_truth.py."""
 
 from __future__ import annotations
 
@@ -9,18 +9,16 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
 
 from medcourse import quiz
-from medcourse.data import dicom
 from tools.page import ROOT
 
-SOURCE = ROOT / "book" / "03-image-processing" / "quiz.json"
-QUESTIONS: list[dict[str, Any]] = json.loads(SOURCE.read_text("utf-8"))
-BY_NAME = {question["name"]: question for question in QUESTIONS}
+QUIZZES: dict[str, list[dict[str, Any]]] = {
+    path.parent.name: json.loads(path.read_text("utf-8")) for path in sorted((ROOT / "book").glob("*/quiz.json"))
+}
+CHAPTERS = list(QUIZZES)
+QUESTIONS = [question for questions in QUIZZES.values() for question in questions]
 KINDS = {"multiple_choice", "many_choice", "numeric"}
 
 
@@ -28,24 +26,24 @@ def answers() -> list[tuple[str, dict[str, Any]]]:
     return [(question["name"], answer) for question in QUESTIONS for answer in question["answers"]]
 
 
-def said(name: str, number: float) -> dict[str, Any]:
-    """What jupyterquiz finds for a typed number: the first range that holds it, else the default."""
-    for answer in BY_NAME[name]["answers"]:
-        if "range" in answer and answer["range"][0] <= number < answer["range"][1]:
-            return answer
-    return next(answer for answer in BY_NAME[name]["answers"] if answer["type"] == "default")
-
-
-def true_ones(name: str) -> list[str]:
-    return [answer["answer"] for answer in BY_NAME[name]["answers"] if answer["correct"]]
-
-
 # Format and feedback
 
 
-def test_ten_questions_of_several_kinds() -> None:
-    assert len(BY_NAME) == len(QUESTIONS) == 10
-    assert set(Counter(question["type"] for question in QUESTIONS)) == KINDS
+def test_there_is_a_quiz_for_each_page_that_shows_one() -> None:
+    shown = [path.parent.name for path in sorted((ROOT / "book").glob("*/quiz.md"))]
+    assert shown == CHAPTERS
+    assert len(CHAPTERS) >= 2
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_ten_questions_of_several_kinds(chapter: str) -> None:
+    questions = QUIZZES[chapter]
+    assert len({question["name"] for question in questions}) == len(questions) == 10
+    assert {question["type"] for question in questions} == KINDS
+    numeric = sum(question["type"] == "numeric" for question in questions)
+    page = (ROOT / "book" / chapter / "quiz.md").read_text("utf-8")
+    assert f"{['No', 'One', 'Two', 'Three', 'Four'][numeric]} questions want a number" in page
+    assert f'show_quiz("{chapter}")' in page
 
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question["name"])
@@ -78,84 +76,22 @@ def test_no_feedback_is_given_twice() -> None:
     assert [text for text, times in counted.items() if times > 1] == []
 
 
-def test_the_right_answer_does_not_stand_out_by_its_length() -> None:
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_the_right_answer_does_not_stand_out_by_its_length(chapter: str) -> None:
     longest = [
         max(question["answers"], key=lambda answer: len(answer["answer"]))["correct"]
-        for question in QUESTIONS
+        for question in QUIZZES[chapter]
         if question["type"] == "multiple_choice"
     ]
     assert sum(longest) <= len(longest) / 2
 
 
-# Truth
-
-
-def test_opencv_question_by_opencv_itself() -> None:
-    image = np.repeat(np.array([0, 1, 2], np.uint8), [4, 8, 4]).reshape(4, 4)
-    level = int(cv2.equalizeHist(image)[image == 1][0])
-    assert said("opencv", level)["correct"] is True
-    plain = 255 * np.mean(image <= 1)
-    assert "plain formula" in said("opencv", round(plain))["feedback"]
-    assert "cumulative" in said("opencv", round(255 * np.mean(image == 1)))["feedback"]
-
-
-def test_window_question_by_dicom_formula() -> None:
-    hu = np.arange(-1000, 1000)
-    grey = dicom.window(hu, centre=40, width=400)
-    assert said("window", int(hu[grey == 0].max()))["correct"] is True
-    assert said("window", -160)["correct"] is True
-    assert "whole width" in said("window", 40 - 400)["feedback"]
-    assert "white" in said("window", int(hu[grey == 255].min()) + 1)["feedback"]
-    assert "lower end" in said("window", -77)["feedback"]
-
-
-def test_area_question_by_multiplication() -> None:
-    assert said("area", 300 * 0.7 * 0.9)["correct"] is True
-    for wrong, word in {300: "count", 300 * 0.49: "row spacing", 300 * 0.81: "column", 300 * 0.64: "mean"}.items():
-        assert said("area", wrong)["correct"] is False
-        assert word in said("area", wrong)["feedback"]
-
-
-def test_air_question_by_padding() -> None:
-    image = np.random.default_rng(0).integers(0, 200, (40, 40)).astype(np.uint8)
-    muscle = 120
-    ranks = [np.mean(np.pad(image, air) <= muscle) for air in (0, 5, 20)]
-    assert ranks[0] < ranks[1] < ranks[2]
-    assert true_ones("air") == ["It becomes brighter"]
-
-
-def test_monotone_questions_by_a_strictly_rising_map() -> None:
-    rng = np.random.default_rng(0)
-    truth = np.repeat([0, 1], 500)
-    grey = rng.normal(100, 10, 1000) + 8 * truth
-
-    def contrast_and_cnr(values: np.ndarray) -> tuple[float, float]:
-        difference = values[truth == 1].mean() - values[truth == 0].mean()
-        return difference, difference / values[truth == 0].std()
-
-    mapped = np.exp(grey / 30)
-    assert roc_auc_score(truth, mapped) == roc_auc_score(truth, grey)
-    assert all(abs(a / b - 1) > 0.01 for a, b in zip(contrast_and_cnr(mapped), contrast_and_cnr(grey), strict=True))
-    assert np.array_equal(mapped > np.exp(105 / 30), grey > 105)
-    assert true_ones("auc") == ["It stays the same"]
-    assert len(true_ones("monotone")) == 3
-    assert not any("threshold" in answer or "brighter" in answer for answer in true_ones("monotone"))
-
-
-def test_specification_question_by_doing_it() -> None:
-    rng = np.random.default_rng(0)
-    image, reference = np.sort(rng.normal(50, 5, 4000)), np.sort(rng.gamma(3, 20, 4000))
-    rank = np.searchsorted(image, image, side="right") / image.size  # F
-    matched = np.quantile(reference, rank)  # the inverse of G
-    assert np.allclose(np.quantile(matched, [0.1, 0.5, 0.9]), np.quantile(reference, [0.1, 0.5, 0.9]), rtol=0.01)
-    assert true_ones("specification")[0].startswith("G<sup>−1</sup>(F(r))")
-
-
 # The output
 
 
-def test_output_is_the_same_each_time_and_asks_nobody() -> None:
-    first, second = (quiz.quiz_html(QUESTIONS, name="03-image-processing") for _ in range(2))
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_output_is_the_same_each_time_and_asks_nobody(chapter: str) -> None:
+    first, second = (quiz.quiz_html(QUIZZES[chapter], name=chapter) for _ in range(2))
     assert first == second
     assert not re.search(r"https?:|//cdn|src=", first)
     assert len(first) < 80_000
@@ -190,7 +126,7 @@ def test_a_wheel_carries_the_questions_for_colab(tmp_path: Path, monkeypatch: py
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "installed")
     package = tmp_path / "installed" / "medcourse"
-    assert json.loads((package / "quizzes" / "03-image-processing.json").read_text("utf-8")) == QUESTIONS
     monkeypatch.setattr(quiz, "__file__", str(package / "quiz.py"))
     monkeypatch.setattr(quiz, "files", lambda name: tmp_path / "installed" / name)
-    assert quiz.load_quiz("03-image-processing") == QUESTIONS
+    assert {path.stem for path in (package / "quizzes").iterdir()} == set(CHAPTERS)
+    assert {chapter: quiz.load_quiz(chapter) for chapter in CHAPTERS} == QUIZZES
