@@ -35,9 +35,9 @@ notebooks: env ## derive and run what changed (PAGE=3-1-1, COLD=1 runs all, SEED
 assignments: env ## release the labs without solutions into notebooks/ (OVERLAY=folder of private checks)
 	@$(RUN) tools.assignments generate $(if $(OVERLAY),--overlay $(OVERLAY)) $(if $(OUT),--out $(OUT))
 
-grade: env ## grade the labs in SUBMITTED=folder into grades.csv (OVERLAY=folder of private checks)
-	@test -n "$(SUBMITTED)" || { echo "grade: name the folder of submissions: make grade SUBMITTED=folder" >&2; exit 1; }
-	@$(RUN) tools.assignments grade "$(SUBMITTED)" $(if $(OVERLAY),--overlay $(OVERLAY)) $(if $(CSV),--csv $(CSV))
+grade: env ## grade a lab (LAB=03-image-processing) in SUBMITTED=folder into grades.csv (OVERLAY=private checks)
+	@test -n "$(SUBMITTED)" || { echo "grade: name the folder of submissions: make grade SUBMITTED=folder LAB=chapter" >&2; exit 1; }
+	@$(RUN) tools.assignments grade "$(SUBMITTED)" $(if $(LAB),--lab $(LAB)) $(if $(OVERLAY),--overlay $(OVERLAY)) $(if $(CSV),--csv $(CSV))
 
 bench: env ## measure what README and book claim of speed and size; results in benchmarks/results (MEASURE='light rebuild')
 	@$(RUN) benchmarks $(MEASURE)

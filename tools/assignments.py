@@ -1,7 +1,7 @@
 """Release the labs and grade what comes back.
 
     python -m tools.assignments generate [--overlay DIR] [--out DIR]
-    python -m tools.assignments grade SUBMITTED [--overlay DIR] [--csv grades.csv] [--lab 03-image-processing]
+    python -m tools.assignments grade SUBMITTED --lab 03-image-processing [--overlay DIR] [--csv grades.csv]
 
 `generate` makes `notebooks/<chapter>/lab.ipynb` from `book/<chapter>/lab.md`: stubs instead of solutions, no hidden
 checks, plain Markdown, one set-up cell. It runs without nbgrader. A second run changes no byte.
@@ -17,8 +17,8 @@ Hidden checks in a public repository are no secret. A private OVERLAY folder mir
     for side in (3, 8, 21):
         assert abs(area_mm2(np.ones((side, 2), bool), (0.5, 2)) - 2 * side) < 1e-6, "Multiply by both spacings."
 
-What stands before the first mark is ignored. Nothing of an overlay is written into the repository: the released lab
-has no hidden checks, so it is the same with and without one.
+What stands before the first mark is ignored. An overlay may leave out labs. Nothing of an overlay is written into the
+repository: the released lab has no hidden checks, so it is the same with and without one.
 """
 
 from __future__ import annotations
@@ -95,9 +95,11 @@ def generate(*, overlay: Path | None = None, out: Path | None = None, root: Path
     """Write the released notebook of every lab; return the files that changed."""
     changed = []
     found, pages = labs(root)
+    served = [page for page in found if overlay and (overlay / f"{page.name}_checks.py").exists()] or found
     for page in found:
         with tempfile.TemporaryDirectory(prefix="medcourse-lab-") as folder:
-            source = source_notebook(page, pages, overlay=overlay, root=root)
+            private = overlay if page in served else None
+            source = source_notebook(page, pages, overlay=private, root=root)
             released = release(course(Path(folder)), Path(folder), page.path.parent.name, source)
         path = (out or root / "notebooks") / f"{page.name}.ipynb"
         if write_aside(path, text_of(released)):
@@ -138,7 +140,8 @@ def grade(
     chosen = [page for page in found if lab is None or page.path.parent.name == lab]
     if len(chosen) != 1:
         names = ", ".join(page.path.parent.name for page in found) or "none"
-        raise PageError(f"LAB={lab or ''}: names {len(chosen)} labs; choose one of: {names}")
+        fault = "LAB is missing" if lab is None else f"LAB={lab}: no such lab"
+        raise PageError(f"{fault}; choose one of: {names}")
     page, assignment = chosen[0], chosen[0].path.parent.name
     work = submissions(submitted)
     results: dict[str, Result] = {}
@@ -201,7 +204,7 @@ def main(arguments: list[str] | None = None) -> int:
     two = verbs.add_parser("grade", help="grade a folder of submissions")
     two.add_argument("submitted", type=Path)
     two.add_argument("--csv", type=Path, default=Path("grades.csv"))
-    two.add_argument("--lab", help="the lab's chapter folder, if there are several labs")
+    two.add_argument("--lab", help="the lab's chapter folder; needed where the book has several labs")
     two.add_argument("--timeout", type=int, default=60, help="seconds that one cell may run (60)")
     two.add_argument("--jobs", type=int, help="submissions graded side by side (all processors)")
     for verb in (one, two):

@@ -1,0 +1,13 @@
+# %% task-3
+def importances(features, labels, patients, folds, seed):
+    from sklearn.inspection import permutation_importance
+    from sklearn.model_selection import StratifiedKFold
+
+    falls = []
+    for known, new in StratifiedKFold(folds, shuffle=True, random_state=seed).split(features, labels):
+        forest = RandomForestClassifier(50, random_state=seed).fit(features[known], labels[known])
+        shuffled = permutation_importance(
+            forest, features[new], labels[new], scoring="roc_auc", n_repeats=5, random_state=seed
+        )
+        falls.append(shuffled.importances_mean)
+    return np.mean(falls, axis=0)

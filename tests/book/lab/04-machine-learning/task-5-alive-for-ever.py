@@ -1,0 +1,3 @@
+# %% task-5-survival
+def survival(days, died, at):
+    return 1 - np.mean((days <= at) & (died == 1))
