@@ -115,10 +115,20 @@ def check_fraction(value: float, *, name: str, remedy: str) -> float:
     return float(value)
 
 
+def check_prevalence(value: float) -> float:
+    """Return the share of diseased where a test is to be used, if it lies strictly between 0 and 1."""
+    remedy = "state the share of diseased where the test is to be used, 0.006 for 6 in 1,000"
+    return check_fraction(value, name="prevalence", remedy=remedy)
+
+
+def check_level(level: float) -> float:
+    """Return a confidence level, if it lies strictly between 0 and 1."""
+    return check_fraction(level, name="level", remedy="give the confidence level as a fraction, 0.95 for 95 %")
+
+
 def normal_quantile(level: float) -> float:
     """Return the two-sided standard normal quantile of a confidence *level*: 1.96 for 0.95."""
-    check_fraction(level, name="level", remedy="give the confidence level as a fraction, 0.95 for 95 %")
-    return NormalDist().inv_cdf(0.5 + level / 2)
+    return NormalDist().inv_cdf(0.5 + check_level(level) / 2)
 
 
 def check_all(

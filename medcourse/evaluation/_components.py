@@ -1,8 +1,9 @@
-"""The algebra shared by the public modules: AUC components and their variance, Wilson's interval for clusters."""
+"""The algebra shared by the public modules: AUC components, resampling of patients, Wilson's interval for clusters."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -60,6 +61,36 @@ def weighted_auc(weights: Ints, codes: Ints, positive: Bools, starts: Ints) -> F
     pairs = positives.sum(axis=1) * negatives.sum(axis=1)
     wins = np.sum(positives * negatives_below, axis=1)
     return np.asarray(np.divide(wins, pairs, out=np.full(pairs.shape, np.nan), where=pairs > 0), dtype=np.float64)
+
+
+def resample_patients(
+    statistic: Callable[[Ints], Floats], *, n_patients: int, n_images: int, n_resamples: int, seed: int
+) -> tuple[Floats, int]:
+    """Values of a statistic in resamples of patients, and how many resamples were drawn again.
+
+    *statistic* takes weights (m, n_patients), how often each patient was drawn, and returns (m,) or (m, k); a row that
+    is not finite, because a class is missing, is drawn again. The draws depend on the number of patients and the seed
+    alone, so two statistics of the same test set can be subtracted row by row.
+    """
+    if n_resamples < 2:
+        raise ValueError(f"n_resamples must be at least 2, got {n_resamples}: 2,000 suit a 95 % interval")
+    rng = np.random.default_rng(seed)
+    chunk = max(1, min(n_resamples, 4_000_000 // n_images))  # bounds the memory: chunk × images
+    kept: list[Floats] = []
+    n_kept = n_drawn = 0
+    while n_kept < n_resamples:
+        size = min(chunk, n_resamples - n_kept)
+        values = statistic(rng.multinomial(n_patients, np.full(n_patients, 1 / n_patients), size=size))
+        values = values[np.isfinite(values.reshape(size, -1)).all(axis=1)]
+        n_drawn += size
+        n_kept += len(values)
+        if n_kept < n_drawn / 2:
+            raise ValueError(
+                f"patients: {n_drawn - n_kept} of {n_drawn} resamples held one class only, because too few patients "
+                "have images of the rarer class: test on more such patients"
+            )
+        kept.append(values)
+    return np.concatenate(kept), n_drawn - n_kept
 
 
 def refuse_zero_variance(estimate: float, variance: float) -> None:

@@ -14,19 +14,21 @@ from medcourse.evaluation._checks import (
     Floats,
     check_fraction,
     check_labels,
+    check_level,
     check_patients,
+    check_prevalence,
     check_probability,
     check_vector,
 )
-
-_PREVALENCE = "state the share of diseased where the test is to be used, 0.006 for 6 in 1,000"
+from medcourse.evaluation._components import resample_patients
 
 
 class DecisionCurve(NamedTuple):
     """Net benefit at each threshold, in true positives per person of the population that ``prevalence`` describes.
 
     ``thresholds``, ``benefit``, ``low``, ``high`` and ``treat_all`` have shape (k,); acting on nobody has benefit 0.
-    ``resamples`` has shape (n_resamples, k): one curve per resample of patients.
+    ``resamples`` has shape (n_resamples, k): one curve per resample of patients; ``n_redrawn`` counts resamples drawn
+    again for want of a class.
     """
 
     thresholds: Floats
@@ -38,6 +40,7 @@ class DecisionCurve(NamedTuple):
     level: float
     n_patients: int
     resamples: Floats
+    n_redrawn: int
 
 
 def decision_curve(
@@ -109,10 +112,8 @@ def decision_curve(
     outside = cuts[(cuts <= 0) | (cuts >= 1)]
     if outside.size:
         raise ValueError(f"thresholds must lie strictly between 0 and 1, found {outside[0]:g}: leave it out")
-    check_fraction(prevalence, name="prevalence", remedy=_PREVALENCE)
-    check_fraction(level, name="level", remedy="give the confidence level as a fraction, 0.95 for 95 %")
-    if n_resamples < 2:
-        raise ValueError(f"n_resamples must be at least 2, got {n_resamples}: 2,000 suit a 95 % interval")
+    check_prevalence(prevalence)
+    check_level(level)
     n_patients = int(codes.max()) + 1
     called = values[:, None] >= cuts  # (n, k)
     sums = np.zeros((n_patients, 2 * cuts.size + 2))  # a patient's hits, false alarms, diseased and healthy images
@@ -121,18 +122,17 @@ def decision_curve(
     odds = cuts / (1 - cuts)
 
     def benefit(totals: Floats) -> Floats:
-        hits, alarms = totals[:, : cuts.size] / totals[:, -2:-1], totals[:, cuts.size : -2] / totals[:, -1:]
-        return hits * prevalence - alarms * (1 - prevalence) * odds
+        with np.errstate(invalid="ignore"):  # a resample without one class is NaN, and is drawn again
+            hits, alarms = totals[:, : cuts.size] / totals[:, -2:-1], totals[:, cuts.size : -2] / totals[:, -1:]
+        return np.asarray(hits * prevalence - alarms * (1 - prevalence) * odds, dtype=np.float64)
 
-    weights = np.random.default_rng(seed).multinomial(n_patients, np.full(n_patients, 1 / n_patients), size=n_resamples)
-    totals = weights @ sums
-    both = (totals[:, -2] > 0) & (totals[:, -1] > 0)
-    if both.mean() < 0.5:
-        raise ValueError(
-            f"patients: {np.sum(~both)} of {n_resamples} resamples held one class only, because too few patients "
-            "have images of the rarer class: test on more such patients"
-        )
-    resamples = benefit(totals[both])
+    resamples, n_redrawn = resample_patients(
+        lambda weights: benefit(weights @ sums),
+        n_patients=n_patients,
+        n_images=positive.size,
+        n_resamples=n_resamples,
+        seed=seed,
+    )
     low, high = np.quantile(resamples, [0.5 - level / 2, 0.5 + level / 2], axis=0)
     return DecisionCurve(
         thresholds=cuts,
@@ -144,6 +144,7 @@ def decision_curve(
         level=level,
         n_patients=n_patients,
         resamples=resamples,
+        n_redrawn=n_redrawn,
     )
 
 
@@ -186,7 +187,7 @@ def shift_prevalence(probability: ArrayLike, *, trained_at: float, prevalence: f
     values = check_vector(probability, name="probability")
     values = check_probability(values, n=values.size)
     check_fraction(trained_at, name="trained_at", remedy="state the share of diseased among the training images")
-    check_fraction(prevalence, name="prevalence", remedy=_PREVALENCE)
+    check_prevalence(prevalence)
     diseased = values * prevalence / trained_at
     healthy = (1 - values) * (1 - prevalence) / (1 - trained_at)
     shifted: Floats = diseased / (diseased + healthy)

@@ -15,8 +15,8 @@ from medcourse.evaluation._checks import (
     Estimate,
     Floats,
     check_all,
-    check_fraction,
     check_patients,
+    check_prevalence,
     check_vector,
 )
 from medcourse.evaluation._components import wilson
@@ -136,7 +136,7 @@ def predictive_values(*, sensitivity: float, specificity: float, prevalence: flo
     for name, value in (("sensitivity", sensitivity), ("specificity", specificity)):
         if not 0 <= value <= 1:
             raise ValueError(f"{name} must lie in [0, 1], got {value!r}: give it as a fraction, 0.9 for 90 %")
-    check_fraction(prevalence, name="prevalence", remedy=_PREVALENCE)
+    check_prevalence(prevalence)
     true_positive, false_positive = sensitivity * prevalence, (1 - specificity) * (1 - prevalence)
     true_negative, false_negative = specificity * (1 - prevalence), (1 - sensitivity) * prevalence
     return PredictiveValues(
@@ -202,7 +202,7 @@ def operating_point(
     0.4
     """
     positive, values, codes = check_all(labels, scores, patients)
-    check_fraction(prevalence, name="prevalence", remedy=_PREVALENCE)
+    check_prevalence(prevalence)
     cut = _threshold(values[positive], threshold, sensitivity)
     called = values >= cut
     sensitivity_here = wilson(called[positive], codes[positive], level)
@@ -224,9 +224,6 @@ def operating_point(
         false_positives=int(np.sum(called & ~positive)),
         level=level,
     )
-
-
-_PREVALENCE = "state the share of diseased where the test is to be used, 0.006 for 6 in 1,000"
 
 
 def _share(part: float, whole: float) -> float:

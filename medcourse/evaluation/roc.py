@@ -17,8 +17,8 @@ from medcourse.evaluation._checks import (
     Floats,
     Ints,
     check_all,
-    check_fraction,
     check_labels,
+    check_level,
     check_scores,
     normal_quantile,
     refuse_repeats,
@@ -27,6 +27,7 @@ from medcourse.evaluation._components import (
     clustered_variance,
     order_by_score,
     refuse_zero_variance,
+    resample_patients,
     structural_components,
     weighted_auc,
 )
@@ -166,29 +167,16 @@ def auc_bootstrap(
     0.9375, True
     """
     positive, values, codes = check_all(labels, scores, patients)
-    check_fraction(level, name="level", remedy="give the confidence level as a fraction, 0.95 for 95 %")
-    if n_resamples < 2:
-        raise ValueError(f"n_resamples must be at least 2, got {n_resamples}: 2,000 suit a 95 % interval")
+    check_level(level)
     ordered = order_by_score(positive, values, codes)
     n_patients = int(codes.max()) + 1
-    rng = np.random.default_rng(seed)
-    chunk = max(1, min(n_resamples, 4_000_000 // positive.size))  # bounds the memory: chunk × images
-    kept: list[Floats] = []
-    n_kept = n_drawn = 0
-    while n_kept < n_resamples:
-        size = min(chunk, n_resamples - n_kept)
-        weights = rng.multinomial(n_patients, np.full(n_patients, 1 / n_patients), size=size)
-        resampled = weighted_auc(weights, *ordered)
-        resampled = resampled[np.isfinite(resampled)]
-        n_drawn += size
-        n_kept += resampled.size
-        if n_kept < n_drawn / 2:
-            raise ValueError(
-                f"patients: {n_drawn - n_kept} of {n_drawn} resamples held one class only, because too few patients "
-                "have images of the rarer class: test on more such patients"
-            )
-        kept.append(resampled)
-    resamples = np.concatenate(kept)
+    resamples, n_redrawn = resample_patients(
+        lambda weights: weighted_auc(weights, *ordered),
+        n_patients=n_patients,
+        n_images=positive.size,
+        n_resamples=n_resamples,
+        seed=seed,
+    )
     estimate = auc(positive, values)
     refuse_zero_variance(estimate, float(resamples.var()))
     low, high = np.quantile(resamples, [0.5 - level / 2, 0.5 + level / 2])
@@ -202,7 +190,7 @@ def auc_bootstrap(
         n_positive=int(positive.sum()),
         n_negative=int((~positive).sum()),
         resamples=resamples,
-        n_redrawn=n_drawn - n_kept,
+        n_redrawn=n_redrawn,
     )
 
 
