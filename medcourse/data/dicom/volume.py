@@ -128,6 +128,7 @@ def axis_letters(affine: ArrayLike) -> str:
     str
         Three letters, such as ``"SPL"``: slices count towards the head, rows towards the back, columns
         towards the patient's left. In an oblique volume each axis gets the side it is nearest to, no side twice.
+        Half-way between two sides (a turn by 45°) rounding decides, and may decide otherwise after a file was written.
 
     Raises
     ------
