@@ -13,12 +13,11 @@ from nbformat import NotebookNode
 from tools import real
 from tools.compare import Tolerance
 from tools.derive import SETUP_TAG, derive, derived_elsewhere, keep_outputs, read_notebook, text_of
-from tools.page import ROOT, Page, PageError, faults, notebook_path
+from tools.page import ROOT, Page, PageError, exercises, faults, notebook_path
 from tools.plain import LEFT_OVER
 
 MAX_BYTES = 1_500_000
 MIN_ALT = 30
-_EXERCISE = re.compile(r"^[`:]{3,}\{exercise(?:-start)?\}[^\n]*\n(?:\s*:[\w-]+:[^\n]*\n)*?\s*:label:\s*(\S+)", re.M)
 _ANY_EXERCISE = re.compile(r"^[`:]{3,}\{exercise(?:-start)?\}", re.M)
 _SOLUTION = re.compile(r"^[`:]{3,}\{solution(?:-start)?\}\s+(\S+)", re.M)
 
@@ -35,7 +34,7 @@ def audit(page: Page, pages: list[Page], root: Path = ROOT) -> list[str]:
 
 
 def _exercises(page: Page) -> list[str]:
-    labels, solved = _EXERCISE.findall(page.text), _SOLUTION.findall(page.text)
+    labels, solved = [label for label, _ in exercises(page)], _SOLUTION.findall(page.text)
     found = []
     if len(labels) != len(_ANY_EXERCISE.findall(page.text)):
         found.append("an exercise has no :label:")

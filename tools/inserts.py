@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import replace
+from itertools import zip_longest
 from pathlib import PurePosixPath
 
-from tools.page import Cell, Page
+from tools.page import Cell, Page, exercises
 
 _EXERCISE = re.compile(r"^(`{3,}|:{3,})\{exercise(-start)?\}.*\n(?!(?::.*\n)*:nonumber:)", re.M)
 
@@ -27,12 +28,18 @@ def with_inserts(page: Page, pages: list[Page]) -> Page:
 
 
 def objectives_box(page: Page, pages: list[Page]) -> str:
-    """MyST admonition with objectives, minutes, needs and level; empty for a page without objectives."""
+    """MyST admonition with objectives, minutes, needs and level; empty for a page without objectives.
+
+    Each objective links the exercises that check it.
+    """
     course = page.course
     if not course.get("objectives"):
         return ""
     lines = [":::{admonition} You will be able to", ":class: objectives"]
-    lines += [f"- {objective}" for objective in course["objectives"]]
+    titles = dict(exercises(page))
+    for objective, labels in zip_longest(course["objectives"], course.get("checked_by") or [], fillvalue=[]):
+        links = ", ".join(f"{{ref}}`{titles.get(label, label)} <{label}>`" for label in labels)
+        lines.append(f"- {objective}" + (f" ({links})" if links else ""))
     facts = []
     if course.get("minutes"):
         minutes = course["minutes"]

@@ -17,6 +17,9 @@ import yaml
 CODE = Path(__file__).resolve().parents[1]
 ROOT = Path(os.environ.get("COURSE_ROOT") or CODE).resolve()  # a test may point the verbs at a copy of the book
 FRONT_MATTER = re.compile(r"\A---\n(.*?\n)---\n", re.S)
+_EXERCISE = re.compile(
+    r"^[`:]{3,}\{exercise(?:-start)?\}[ \t]*([^\n]*)\n(?:\s*:[\w-]+:[^\n]*\n)*?\s*:label:\s*(\S+)", re.M
+)
 LEVELS = {"beginner", "intermediate", "advanced"}
 
 
@@ -141,11 +144,32 @@ def notebook_path(page: Page, root: Path = ROOT) -> Path:
     return root / "notebooks" / f"{page.name}.ipynb"
 
 
+def exercises(page: Page) -> list[tuple[str, str]]:
+    """Label and title of each of the page's exercises that has a label, in their order."""
+    return [(label, title.strip() or label) for title, label in _EXERCISE.findall(page.text)]
+
+
+def _unchecked(page: Page) -> list[str]:
+    """Objectives that no exercise checks, and exercises that check no objective, by the page's `checked_by`."""
+    objectives, labels = page.course.get("objectives") or [], [label for label, _ in exercises(page)]
+    checks = page.course.get("checked_by")
+    if not isinstance(checks, list) or not all(isinstance(item, list) and item for item in checks):
+        return ["course.checked_by must be a list with, for each objective, the list of the exercises that check it"]
+    if len(checks) != len(objectives):
+        return [f"course.checked_by has {len(checks)} entries for {len(objectives)} objectives: give one for each"]
+    named = {label for item in checks for label in item}
+    return [f"course.checked_by names {label}, which is no exercise here" for label in sorted(named - set(labels))] + [
+        f"exercise {label} checks no objective; name it in course.checked_by" for label in labels if label not in named
+    ]
+
+
 def faults(page: Page) -> list[str]:
     """What the page's front matter lacks, one line each (the structure test prints them)."""
     course, found = page.course, []
     if not course.get("title_zh"):
         found.append("course.title_zh is missing")
+    if page.executable and course.get("objectives") and (page.section or exercises(page)):
+        found += _unchecked(page)
     section = page.section
     if section is None:
         return found

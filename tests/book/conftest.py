@@ -17,6 +17,7 @@ course:
   section: "9.9.9"
   title_zh: 示例
   objectives: [Add two numbers, Draw a line, Split by patient]
+  checked_by: [[ex-9-9-9-slope], [ex-9-9-9-slope], [ex-9-9-9-slope]]
   minutes: {read: 5, run: 1, exercise: 5}
   needs: ["2.4"]
   data: []

@@ -177,6 +177,10 @@ def test_exercise_without_solution_and_solution_of_nothing(book: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
+        ("checked_by: [[ex-9-9-9-slope], ", "checked_by: [", "2 entries for 3 objectives"),
+        ("checked_by: [[ex-9-9-9-slope], ", "checked_by: [[], ", "for each objective, the list"),
+        ("checked_by: [[ex-9-9-9-slope], ", "checked_by: [[ex-other], ", "names ex-other"),
+        (":label: ex-9-9-9-slope", ":label: ex-more", "exercise ex-more checks no objective"),
         ("title_zh: 示例", "title: x", "title_zh"),
         ("objectives: [Add two numbers, Draw a line, Split by patient]", "objectives: [One]", "objectives"),
         ("minutes: {read: 5, run: 1, exercise: 5}", "minutes: {read: 5}", "minutes"),
