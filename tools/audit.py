@@ -24,7 +24,7 @@ _SOLUTION = re.compile(r"^[`:]{3,}\{solution(?:-start)?\}\s+(\S+)", re.M)
 
 def audit(page: Page, pages: list[Page], root: Path = ROOT) -> list[str]:
     """Every fault of a page, one line each."""
-    found = faults(page) + _exercises(page) + real.faults(page)
+    found = faults(page) + _exercises(page) + _swallowed(page) + real.faults(page)
     if page.executable and not derived_elsewhere(page):
         try:
             found += _notebook(page, pages, root)
@@ -44,6 +44,17 @@ def _exercises(page: Page) -> list[str]:
     if page.section and page.executable and not labels:
         found.append("no exercise")
     return found
+
+
+def _swallowed(page: Page) -> list[str]:
+    """Lines of prose that MyST takes for comments."""
+    prose = re.sub(
+        r"^(`{3,}).*?^\1\s*$", "", "\n".join(c.source for c in page.cells if c.kind == "markdown"), flags=re.M | re.S
+    )
+    return [
+        f"the line {line!r} begins with %, so MyST drops it; break the line elsewhere"
+        for line in re.findall(r"^%.*$", prose, re.M)
+    ]
 
 
 def _notebook(page: Page, pages: list[Page], root: Path) -> list[str]:

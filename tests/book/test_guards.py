@@ -196,6 +196,12 @@ def test_front_matter_faults(book: Path, old: str, new: str, message: str) -> No
     assert any(message in line for line in faults_of(book))
 
 
+def test_a_line_that_myst_would_drop(book: Path) -> None:
+    page = only_page(book)
+    page.path.write_text(page.text.replace("We add numbers", "Near 5\n% of all days we add numbers"), "utf-8")
+    assert any("'% of all days we add numbers" in line for line in faults_of(book))
+
+
 def forge(path: Path, word: str, change: Callable[[nbformat.NotebookNode], None]) -> str:
     notebook = read_notebook(path)
     change(code_cell(notebook, word))
