@@ -51,6 +51,7 @@ LABS = {
                 "task-5-interval-check": "times too narrow: it takes 360 patches for 360 patients",
                 "task-5-value-check": "asked is how many of the called are ill",
             },
+            "task-5-forgets-repeats": {"task-5-interval-check": "count a patient who is drawn twice twice"},
         },
         together={
             "wrong in 1, 3 and 5": ("task-1-plain-formula", "task-3-min-max-bins", "task-5-patches-and-sensitivity"),
@@ -77,6 +78,7 @@ LABS = {
             "task-4-images": {"task-4-check": "You asked 240 patients, and there are 40"},
             "task-4-unpaired": {"task-4-check": "You sent the two classifiers to different patients"},
             "task-4-point-estimate": {"task-4-check": "You crowned the luckier one"},
+            "task-4-forgets-repeats": {"task-4-check": "count a patient who is drawn twice twice"},
             "task-5-dropped": {
                 "task-5-survival-check": "You left out everyone who was still alive",
                 "task-5-index-check": "You left the censored out",
