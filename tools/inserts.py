@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import replace
-from itertools import zip_longest
 from pathlib import PurePosixPath
 
 from tools.page import Cell, Page, exercises
@@ -37,7 +36,9 @@ def objectives_box(page: Page, pages: list[Page]) -> str:
         return ""
     lines = [":::{admonition} You will be able to", ":class: objectives"]
     titles = dict(exercises(page))
-    for objective, labels in zip_longest(course["objectives"], course.get("checked_by") or [], fillvalue=[]):
+    checks: list[list[str]] = course.get("checked_by") or []
+    for i, objective in enumerate(course["objectives"]):
+        labels = checks[i] if i < len(checks) else []
         links = ", ".join(f"{{ref}}`{titles.get(label, label)} <{label}>`" for label in labels)
         lines.append(f"- {objective}" + (f" ({links})" if links else ""))
     facts = []
