@@ -122,6 +122,7 @@ def test_add_a_page_and_an_exercise(copy: Path) -> None:
     book = copy / "book" / "03-image-processing"
     model = (book / "3-1-1-histogram-equalisation.md").read_text("utf-8")
     head = model.split("\n# 3.1.1")[0].replace('"3.1.1"', '"3.1.5"').replace("直方图均衡化", "去模糊")
+    head = re.sub(r"\bex-3-1-1-\w+", "ex-3-1-5-noise", head)  # checked_by
     (book / "3-1-5-deblurring.md").write_text(f"{head}\n{NEW_PAGE}", "utf-8")  # step 1
     toc = (copy / "_toc.yml").read_text("utf-8")
     entry = list(re.finditer(r"^( *)- file: 03-image-processing/3-1-\d-[\w-]+\n", toc, re.M))[-1]
@@ -133,7 +134,8 @@ def test_add_a_page_and_an_exercise(copy: Path) -> None:
         "```{exercise} Half a window\n:label: ex-3-1-1-half\n\nPredict the contrast in a window twice as wide.\n```\n\n"
         f"```{{solution-start}} ex-3-1-1-half\n:class: dropdown\n```\n\n{CANARY}.\n\n```{{solution-end}}\n```\n\n"
     )
-    page.write_text(model.replace("## Key points", exercise + "## Key points"), "utf-8")
+    checked = model.replace("[ex-3-1-1-padding]", "[ex-3-1-1-padding, ex-3-1-1-half]")  # step 1
+    page.write_text(checked.replace("## Key points", exercise + "## Key points"), "utf-8")
 
     assert "3-1-5-deblurring" in verb(copy, "tools.run", "--page", "3-1-5")  # step 5
     verb(copy, "tools.derive", "--page", "3-1-1")  # prose alone changed: nothing to execute
