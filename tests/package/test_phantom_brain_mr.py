@@ -33,10 +33,10 @@ from medcourse.data.phantoms._brain_patient import Head, Settings, draw_head
 from medcourse.data.phantoms._brain_signal import add_rician_noise, signal_table
 from medcourse.data.phantoms._brain_template import (
     ORIGIN,
+    brain_template,
     sample_hull,
     sample_tissue,
     template,
-    template_volumes,
 )
 from medcourse.data.phantoms._brain_warp import (
     CELL,
@@ -144,7 +144,7 @@ def test_pure_tissue_has_the_level_of_the_signal_equation() -> None:
 
 def test_t1_contrasts_are_near_those_of_the_real_average() -> None:
     """The template itself is a mean of 152 real T1-weighted scans, though of another sequence."""
-    t1, grey, white = template_volumes()
+    t1, grey, white = brain_template()
     fluid = (t1 > 0) & (grey.astype(int) + white < 20)
     level = {
         name: np.median(t1[where]) for name, where in (("csf", fluid), ("grey", grey > 240), ("white", white > 240))
@@ -284,7 +284,7 @@ def test_template_is_nilearns_read_unchanged() -> None:
     folder = Path(str(find_spec("nilearn").origin)).parent / "datasets" / "data"
     stored = nibabel.load(folder / "mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz")
     voxels = np.asarray(stored.dataobj)
-    t1, grey, white = template_volumes()
+    t1, grey, white = brain_template()
     assert t1.shape == grey.shape == white.shape == (189, 233, 197)
     assert t1.sum(dtype=np.int64) == voxels.sum(dtype=np.int64)
     for right, front, up in ((30, 12, 5), (-41, -60, 20), (3, 40, 44)):  # nibabel's world: right, anterior, superior
@@ -294,7 +294,7 @@ def test_template_is_nilearns_read_unchanged() -> None:
 
 
 def test_template_shares_are_shares_and_the_skull_holds_the_brain() -> None:
-    _, grey, white = template_volumes()
+    _, grey, white = brain_template()
     inside = np.argwhere(grey.astype(int) + white > 200)[::997].T.astype(np.float32)
     place = [(axis + np.float32(low))[None, None] for axis, low in zip(inside, ORIGIN, strict=True)]
     for step in (1, 2):

@@ -53,3 +53,19 @@ def test_retina_is_a_red_disc_on_black() -> None:
     assert corners.max() < 10
     red, green, blue = photograph[400:1000, 400:1000].reshape(-1, 3).mean(axis=0)
     assert red > green > blue
+
+
+def test_the_brain_template_lies_as_its_docstring_says() -> None:
+    t1, grey, white = samples.brain_template()
+    assert t1.shape == grey.shape == white.shape == (189, 233, 197)
+    assert t1.dtype == grey.dtype == white.dtype == np.uint8
+    brain = t1 > 0
+    assert (grey.astype(int) + white)[~brain].mean() < 1  # tissue lies inside the brain
+    assert t1[white > 200].mean() > t1[grey > 200].mean() + 20  # T1: white matter is the brighter
+    assert brain[150].sum() > brain[5].sum()  # z upwards: wide below the crown, narrow at the stem
+
+
+def test_the_brain_template_says_what_to_do_without_its_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(samples.Path, "is_file", lambda _: False)
+    with pytest.raises(FileNotFoundError, match="install it again"):
+        samples.brain_template()

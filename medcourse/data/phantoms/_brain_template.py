@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from importlib.util import find_spec
-from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+
+from medcourse.data.samples import brain_template
 
 Float = NDArray[np.float32]
 
@@ -35,34 +35,10 @@ class Template(NamedTuple):
     hull: Float
 
 
-def template_volumes() -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]:
-    """T1, grey and white matter of the ICBM 2009a symmetric average, (189, 233, 197), z up, y back, x left, 0 to 255.
-
-    Read with nibabel from nilearn's own folder: to import `nilearn.datasets` for it takes five seconds.
-    """
-    import nibabel
-
-    spec = find_spec("nilearn")
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError("nilearn is not installed, and its template is needed: pip install nilearn")
-    folder = Path(spec.origin).parent / "datasets" / "data"
-
-    def volume(name: str) -> NDArray[np.uint8]:
-        file = folder / f"mni_icbm152_{name}_tal_nlin_sym_09a_converted.nii.gz"
-        if not file.is_file():
-            raise FileNotFoundError(
-                f"{file.name} is not in the installed nilearn; install it again: pip install nilearn"
-            )
-        voxels = np.asarray(nibabel.Nifti1Image.from_filename(file).dataobj)
-        return np.ascontiguousarray(voxels[::-1, ::-1].transpose(2, 1, 0))
-
-    return volume("t1"), volume("gm"), volume("wm")
-
-
 @lru_cache(maxsize=2)
 def template(step: int) -> Template:
     """The maps on a grid of 1 or 2 mm; means over 2 mm are what coarse voxels should sample."""
-    t1, grey, white = template_volumes()
+    t1, grey, white = brain_template()
     # Averaging 152 brains blurred their sulci: sharpening the shares (CSF favoured) gives back part of the contrast.
     g, w = (_padded(volume) for volume in (grey, white))
     c: Float = np.float32(1.4) * np.maximum(1 - g - w, np.float32(0))
