@@ -67,7 +67,7 @@ def to_plain(source: str, context: Context) -> str:
             parts[-1][1].extend(lines[i : end + 1])
             i = end + 1
         else:
-            if not (_LABEL.match(line) or line.startswith("% ")):
+            if not _LABEL.match(line):
                 parts[-1][1].append(line)
             i += 1
     texts = [(summary, _inline_all(part, context).strip("\n")) for summary, part in parts]
