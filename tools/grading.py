@@ -61,7 +61,7 @@ class Run(Execute):  # type: ignore[misc]  # nbgrader is untyped
             cell.outputs = [o for o in cell.outputs if o.output_type == "error" or o.get("name") == "stdout"]
 
 
-def course(folder: Path, *, timeout: int = 60) -> NbGraderAPI:
+def course(folder: Path, *, timeout: int = 120) -> NbGraderAPI:
     """Make nbgrader's interface to the course in `folder`, silent."""
     _environment()
     config = Config()

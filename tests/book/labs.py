@@ -75,6 +75,7 @@ LABS = {
             "task-3-impurity": {"task-3-check": "You ranked a hospital number: your values add up to 1"},
             "task-3-training-patients": {"task-3-check": "because it has met these patients"},
             "task-3-held-out-images": {"task-3-check": "Hold out whole patients, not images"},
+            "task-3-accuracy": {"task-3-check": "Is it the accuracy that falls?"},
             "task-4-images": {"task-4-check": "You asked 240 patients, and there are 40"},
             "task-4-unpaired": {"task-4-check": "You sent the two classifiers to different patients"},
             "task-4-point-estimate": {"task-4-check": "You crowned the luckier one"},

@@ -168,7 +168,8 @@ def test_add_a_data_set(copy: Path) -> None:
     text = module.read_text("utf-8")
     names = re.search(r"__all__ = \[(.*?)\]", text, re.S)
     assert names
-    text = text.replace(names[0], f'__all__ = ["cell", {names[1].strip()}]')  # step 4
+    listed = ", ".join(sorted([*names[1].split(", "), '"cell"']))
+    text = text.replace(names[0], f"__all__ = [{listed}]")  # step 4
     module.write_text(text.rstrip() + "\n" + NEW_SAMPLE, "utf-8")  # steps 2 and 3
     test = copy / "tests" / "package" / "test_samples.py"  # step 5
     check = "\n\ndef test_cell_is_one_bright_body_on_a_dark_ground() -> None:\n"
