@@ -1,8 +1,8 @@
 """Measure the course: `make bench` (all), or `make bench MEASURE='light rebuild'` for some.
 
 Prints each figure beside its target and keeps the last result, with machine and versions, in
-benchmarks/results/foundation.json (of the data: data.json, ladders.json). Nothing here is a test: a slow machine
-fails no check.
+benchmarks/results/foundation.json (of the data: data.json, ladders.json; of the features: features.json). Nothing here
+is a test: a slow machine fails no check.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from tools.page import ROOT, all_pages
 from tools.run import machine, read_record
 
 RESULT = ROOT / "benchmarks" / "results" / "foundation.json"
-VERSIONS = ("jupyter-book", "sphinx", "numpy", "scikit-image", "scikit-learn", "tensorflow", "keras")
+VERSIONS = (
+    "jupyter-book", "sphinx", "numpy", "scipy", "pywavelets", "scikit-image", "scikit-learn", "tensorflow", "keras",
+)  # fmt: skip
 
 
 def seconds(command: list[str], folder: Path, **environment: str) -> float:
@@ -53,12 +55,16 @@ def clone() -> dict[str, Any]:
     return {"clean_clone_to_site_s": round(took, 1), "site_environment_mb": round(size / 1e6)}
 
 
+def _copy(folder: str) -> Path:
+    """A copy of the working tree, free to be changed."""
+    ignore = shutil.ignore_patterns(".venv*", ".git", "_build", "*cache*")
+    return Path(shutil.copytree(ROOT, Path(folder) / "course", ignore=ignore))
+
+
 def rebuild() -> dict[str, Any]:
     """Rebuild after a one-line change of one page's text, in a copy; and a build that has nothing to do."""
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "course"
-        ignore = shutil.ignore_patterns(".venv*", ".git", "_build", "*cache*")
-        shutil.copytree(ROOT, copy, ignore=ignore)
+        copy = _copy(folder)
         build = [sys.executable, "-m", "tools.site"]
         environment = {"COURSE_ROOT": str(copy)}
         first = seconds(build, ROOT, **environment)
@@ -81,13 +87,28 @@ def pages() -> dict[str, Any]:
     seconds([sys.executable, "-m", "tools.run", "--cold", "--jobs", "1"], ROOT)
     record = read_record()["pages"]
     names = {page.name for page in all_pages() if page.executable}
-    return {
-        "pages": {
-            name: {key: entry[key] for key in ("seconds", "memory_mib")}
-            for name, entry in record.items()
-            if name in names
-        }
+    found = {
+        name: {key: entry[key] for key in ("seconds", "memory_mib")} for name, entry in record.items() if name in names
     }
+    slowest = max(found, key=lambda name: found[name]["seconds"])
+    return {"pages": found, "slowest_page": slowest, "slowest_page_s": found[slowest]["seconds"]}
+
+
+def together() -> dict[str, Any]:
+    """Run every page, cold, two at a time, in a copy."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "tools.run", "--cold", "--jobs", "2"]
+        return {"all_pages_two_workers_s": round(seconds(command, ROOT, COURSE_ROOT=str(_copy(folder))))}
+
+
+def features() -> dict[str, Any]:
+    """1,000 lesions against a plain loop, same numbers; and pyradiomics, if PYRADIOMICS names a Python that has it."""
+    from benchmarks import features as lesions
+
+    found = lesions.measure()
+    if python := os.environ.get("PYRADIOMICS"):
+        found["pyradiomics"] = lesions.against_pyradiomics(python)
+    return found
 
 
 def transfer() -> dict[str, Any]:
@@ -133,14 +154,17 @@ def ladders() -> dict[str, Any]:
 
 
 MEASURES = {
-    "light": light, "rebuild": rebuild, "transfer": transfer, "pages": pages, "clone": clone, "curve": curve,
-    "ladders": ladders, **data.MEASURES,
+    "light": light, "rebuild": rebuild, "transfer": transfer, "pages": pages, "together": together, "clone": clone,
+    "features": features, "curve": curve, "ladders": ladders, **data.MEASURES,
 }  # fmt: skip
+KEPT = {"features": RESULT.with_name("features.json")} | dict.fromkeys(data.MEASURES, data.RESULT)
 TARGETS = {
     **data.TARGETS,
     "clean_clone_to_site_s": 300,
     "one_page_rebuild_s": 30,
     "largest_page_mb": 1.5,
+    "slowest_page_s": 60,
+    "all_pages_two_workers_s": 720,
     "import_medcourse_s": 0.3,
     "features_speedup_two_cores": "at least 5",
 }
@@ -155,7 +179,7 @@ def main() -> int:
         raise SystemExit(f"bench: {', '.join(sorted(unknown))} is no measure; choose of {', '.join(MEASURES)}")
     for name in names:
         print(f"measuring {name} …", flush=True)
-        kept = data.RESULT if name in data.MEASURES else RESULT
+        kept = KEPT.get(name, RESULT)
         result: dict[str, Any] = json.loads(kept.read_text("utf-8")) if kept.exists() else {}
         result |= {"machine": machine(), "versions": {name: version(name) for name in VERSIONS}}
         for key, value in MEASURES[name]().items():

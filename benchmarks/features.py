@@ -6,8 +6,8 @@ outline), NumPy, SciPy and PyWavelets for the rest, in the obvious way. Both giv
 
 Usage::
 
-    python -m benchmarks.features                            # writes benchmarks/results/features.json
-    python -m benchmarks.features --pyradiomics PYTHON       # and compares with pyradiomics, which PYTHON has
+    make bench MEASURE=features                        # writes benchmarks/results/features.json
+    PYRADIOMICS=PYTHON make bench MEASURE=features     # and compares with pyradiomics, which PYTHON has
 
 pyradiomics is no dependency: the last version that pip installs, 3.0.1, needs Python 3.11 or older and NumPy 1. With
 NumPy 1, setuptools, wheel, versioneer and cython in a Python of its own, ``pip install --no-build-isolation
@@ -18,13 +18,9 @@ pixels, `extract` by one less; below 1 % here) and what it calls sphericity (the
 
 from __future__ import annotations
 
-import argparse
-import json
 import subprocess
-import sys
 import tempfile
 import time
-from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
 from typing import Any, cast
@@ -41,13 +37,9 @@ from skimage.feature import graycomatrix, graycoprops
 from skimage.measure import find_contours
 
 from medcourse.features import extract
-from tools.page import ROOT
-from tools.run import machine
 
-RESULT = ROOT / "benchmarks" / "results" / "features.json"
 BINS, SIDE, SPACING = 32, 64, (0.7, 0.9)
 FAMILIES = ("stat", "ih", "cm", "rlm", "ar", "wt", "morph")
-VERSIONS = ("numpy", "scipy", "scikit-image", "pywavelets")
 STEPS = ((0, 1), (1, 1), (1, 0), (1, -1))
 
 Float = NDArray[np.float64]
@@ -427,20 +419,3 @@ def against_pyradiomics(python: str, n: int = 200) -> dict[str, Any]:
         "ms_per_lesion": round(1000 * float(theirs["seconds"]) / n, 1),
         "extract_ms_per_lesion_one_core": round(1000 * took / n, 1),
     }
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pyradiomics", metavar="PYTHON", help="a Python in which pyradiomics is installed")
-    chosen = parser.parse_args()
-    result: dict[str, Any] = json.loads(RESULT.read_text("utf-8")) if RESULT.exists() else {}
-    result |= {"machine": machine(), "versions": {name: version(name) for name in VERSIONS}} | measure()
-    if chosen.pyradiomics:
-        result["pyradiomics"] = against_pyradiomics(chosen.pyradiomics)
-    RESULT.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
-    print(json.dumps(result, indent=1))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
