@@ -7,7 +7,11 @@ from typing import Any
 
 import cv2
 import numpy as np
+from scipy import ndimage
 from scipy.stats import entropy
+from skimage.feature import corner_harris, peak_local_max
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from skimage.segmentation import flood
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestClassifier
@@ -19,6 +23,7 @@ from sklearn.svm import SVC
 from statsmodels.duration.survfunc import SurvfuncRight
 
 from medcourse.data import dicom
+from medcourse.features import extract
 from tools.page import ROOT
 
 BY_NAME: dict[str, dict[str, Any]] = {
@@ -77,7 +82,7 @@ def test_air_question_by_padding() -> None:
     assert true_ones("air") == ["It becomes brighter"]
 
 
-def test_monotone_questions_by_a_strictly_rising_map() -> None:
+def test_monotone_question_by_a_strictly_rising_map() -> None:
     rng = np.random.default_rng(0)
     truth = np.repeat([0, 1], 500)
     grey = rng.normal(100, 10, 1000) + 8 * truth
@@ -90,18 +95,160 @@ def test_monotone_questions_by_a_strictly_rising_map() -> None:
     assert roc_auc_score(truth, mapped) == roc_auc_score(truth, grey)
     assert all(abs(a / b - 1) > 0.01 for a, b in zip(contrast_and_cnr(mapped), contrast_and_cnr(grey), strict=True))
     assert np.array_equal(mapped > np.exp(105 / 30), grey > 105)
-    assert true_ones("auc") == ["It stays the same"]
     assert len(true_ones("monotone")) == 3
     assert not any("threshold" in answer or "brighter" in answer for answer in true_ones("monotone"))
 
 
-def test_specification_question_by_doing_it() -> None:
+def test_outvoted_question_by_filtering() -> None:
     rng = np.random.default_rng(0)
-    image, reference = np.sort(rng.normal(50, 5, 4000)), np.sort(rng.gamma(3, 20, 4000))
-    rank = np.searchsorted(image, image, side="right") / image.size  # F
-    matched = np.quantile(reference, rank)  # the inverse of G
-    assert np.allclose(np.quantile(matched, [0.1, 0.5, 0.9]), np.quantile(reference, [0.1, 0.5, 0.9]), rtol=0.01)
-    assert true_ones("specification")[0].startswith("G<sup>−1</sup>(F(r))")
+    truth = 0.4 + 0.05 * ndimage.zoom(rng.normal(size=(8, 8)), 32)  # (256, 256)
+    tissue, grains = truth.copy(), rng.choice(225, 30, replace=False)
+    rows, columns = 16 * (grains // 15) + 16, 16 * (grains % 15) + 16
+    for dr, dc in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        truth[rows + dr, columns + dc] += 0.25
+    u = rng.random(truth.shape)
+    noisy = np.select([u < 0.012, u > 0.988], [0.0, 1.0], truth)
+
+    def kept(image: np.ndarray) -> np.ndarray:
+        return (image - tissue)[rows, columns] / 0.25
+
+    median, mean = ndimage.median_filter(noisy, 3), ndimage.uniform_filter(noisy, 3)
+    psnr = [peak_signal_noise_ratio(truth, image, data_range=1) for image in (noisy, median, mean)]
+    assert 20 < psnr[0] < 24
+    assert psnr[1] > 37
+    assert psnr[1] > psnr[2] + 5
+    assert structural_similarity(truth, median, data_range=1) > 0.97
+    assert np.mean(kept(median) > 0.5) < 0.1, "nearly all are gone"
+    assert np.median(kept(median)) < 0.1
+    assert np.median(kept(mean)) > 0.3, "an average passes on a share"
+    assert true_ones("outvoted") == ["Nearly all are gone, outvoted by the tissue that surrounds them"]
+
+
+def test_toll_question_by_growing_the_region() -> None:
+    ways = {"first": [150, 60, 190], "second": [130, 85, 180]}
+    text = BY_NAME["toll"]["question"]
+    assert all(f"{a}, {b} and {c} HU" in text for a, b, c in ways.values())
+
+    def leaks_at(*open_ways: str) -> int:
+        hu = np.full((3, 5), -900)
+        hu[:, 0], hu[:, 4] = 160, 200  # aorta and bone, with only the ways between them
+        for row, way in zip((0, 2), ways, strict=True):
+            if way in open_ways:
+                hu[row, 1:4] = ways[way]
+        return next(t for t in range(500) if flood(hu, (1, 0), connectivity=1, tolerance=t)[1, 4])
+
+    steps = [int(np.abs(np.diff([160, *way, 200])).max()) for way in ways.values()]
+    assert said("toll", leaks_at(*ways))["correct"] is True
+    for wrong, words in {
+        leaks_at("first"): "opens the first way",
+        min(steps): "step between two neighbours",
+        200 - 160: "how far the bone differs",
+        ways["second"][1]: "value of a pixel",
+        leaks_at(*ways) - 1: "keeps out",
+        leaks_at(*ways) + 1: "less than the tolerance",
+    }.items():
+        assert said("toll", wrong)["correct"] is False
+        assert words in said("toll", wrong)["feedback"]
+
+
+def left_over(markers: np.ndarray, touched: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distances after the best rigid fits, in mm: at the markers (trials, n) and at the target (trials,)."""
+    p0, q0 = markers.mean(axis=-2, keepdims=True), touched.mean(axis=-2, keepdims=True)
+    u, _, vt = np.linalg.svd(np.swapaxes(markers - p0, -1, -2) @ (touched - q0))
+    u[..., -1] *= np.linalg.det(u @ vt)[..., None]  # a turn, never a mirror
+    rotation = u @ vt
+    at_markers = np.linalg.norm((markers - p0) @ rotation + q0 - touched, axis=-1)
+    return at_markers, np.linalg.norm(((target - p0) @ rotation + q0)[..., 0, :] - target, axis=-1)
+
+
+def rms(x: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(x))))
+
+
+def test_marker_question_by_dropping_the_worst() -> None:
+    rng = np.random.default_rng(0)
+    of_the_page = np.array([[75, 20, 45], [70, -35, 60], [80, -10, 10], [70, 50, 15], [45, 5, 95.0]])
+    others = [rng.uniform([40, -60, 0], [90, 60, 100], (5, 3)) for _ in range(4)]
+    for markers in (of_the_page, *others):
+        target = np.array([-20.0, 25, -20])
+        touched = markers + rng.normal(0, 1.5 / np.sqrt(3), (4000, 5, 3))
+        residual, before = left_over(markers, touched, target)
+        kept = np.argsort(residual, axis=1)[:, :4]
+        four = np.take_along_axis(touched, kept[..., None], axis=1)
+        left, after = left_over(markers[kept], four, target)
+        assert rms(left) < 0.75 * rms(residual)
+        assert rms(after) > 1.04 * rms(before)
+        assert after.mean() > 1.04 * before.mean()
+        assert rms(after) > 2 * rms(left), "the display does not tell the error at the tumour"
+        shown = f"the FRE falls from {rms(residual):.1f} to {rms(left):.1f} mm"
+        assert shown in BY_NAME["marker"]["question"]
+    assert true_ones("marker") == ["It grows, since four markers together tell less than five do"]
+
+
+def test_address_question_by_tilting_known_forks() -> None:
+    centre = 79.5
+
+    def corner(width: float, opening: float, tilt: float) -> np.ndarray:
+        """The strongest corner of a vessel that forks at the middle of the picture, turned back by the tilt."""
+        at = np.indices((160, 160)).reshape(2, -1).T - centre
+        distance = np.full(len(at), np.inf)
+        for angle in np.array([np.pi, opening, -opening]) + tilt:
+            way = np.array([np.sin(angle), np.cos(angle)])
+            along = np.clip(at @ way, 0, None)
+            distance = np.minimum(distance, np.linalg.norm(at - along[:, None] * way, axis=1))
+        image = ndimage.gaussian_filter(150 - 45 * np.clip(width / 2 - distance + 0.5, 0, 1).reshape(160, 160), 1)
+        response = corner_harris(image, sigma=2) * (np.linalg.norm(at, axis=1) < 50).reshape(160, 160)
+        row, column = peak_local_max(response, num_peaks=1)[0] - centre
+        c, s = np.cos(tilt), np.sin(tilt)
+        return np.array([c * row - s * column, s * row + c * column])
+
+    for opening in (0.4, 0.55, 0.7):
+        misses = []
+        for width in (5, 8, 11):
+            upright, tilted = corner(width, opening, 0), corner(width, opening, np.pi / 4)
+            assert np.linalg.norm(upright - tilted) <= 1.5, "it comes home"
+            misses.append(np.linalg.norm(upright))
+        assert misses[0] > 3, "to the wrong address"
+        assert misses[0] + 1 < misses[1] < misses[2] - 1, "no fixed shift"
+    assert true_ones("address") == ["Nothing: a wrong place, too, can come back each time"]
+
+
+def test_shuffled_question_by_shuffling() -> None:
+    rng = np.random.default_rng(0)
+    malignant = np.repeat([0, 1], 40)
+    y, x = np.mgrid[:32, :32] - 15.5
+
+    def lesion(radius: float = 10, mean: float = 0, spread: float = 1, grain: Any = 1) -> tuple[np.ndarray, np.ndarray]:
+        mask = np.hypot(y, x) < radius
+        image = ndimage.gaussian_filter(rng.normal(size=(32, 32)), grain, mode="wrap")
+        image[mask] = np.sort(rng.normal(size=mask.sum()))[image[mask].argsort().argsort()]  # one histogram for all
+        return mean + spread * image, mask
+
+    def before_and_after(benign: dict[str, Any], ill: dict[str, Any]) -> tuple[float, float]:
+        """AUC of the best column, and of the same column once each lesion's pixels are shuffled."""
+        images, masks = zip(*(lesion(**(ill if m else benign)) for m in malignant), strict=True)
+        mixed = [image.copy() for image in images]
+        for image, mask in zip(mixed, masks, strict=True):
+            image[mask] = rng.permutation(image[mask])
+        options: dict[str, Any] = {"families": ["stat", "cm", "rlm", "wt"], "bin_width": 0.25, "bin_start": -8}
+        tables = [extract(pictures, masks, (1.0, 1.0), **options) for pictures in (images, mixed)]
+        found = tables[0].apply(lambda column: abs(roc_auc_score(malignant, column) - 0.5))
+        sign = np.sign(roc_auc_score(malignant, tables[0][found.idxmax()]) - 0.5)
+        first, second = (roc_auc_score(malignant, sign * table[found.idxmax()]) for table in tables)
+        return first, second
+
+    causes: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+        "The size of the lesion": ({"radius": 8}, {"radius": 11}),
+        "How bright it is": ({}, {"mean": 1}),
+        "How much its pixel values spread": ({}, {"spread": 1.5}),
+        "How coarse its pattern is": ({"grain": 0.6}, {"grain": 1.5}),
+        "Which way its streaks run": ({"grain": (0.4, 2)}, {"grain": (2, 0.4)}),
+    }
+    assert set(causes) == {answer["answer"] for answer in BY_NAME["shuffled"]["answers"]}
+    for cause, (benign, ill) in causes.items():
+        before, after = before_and_after(benign, ill)
+        assert before > 0.9
+        assert after > 0.9 if cause in true_ones("shuffled") else after < 0.75, cause
 
 
 # Chapter 4
