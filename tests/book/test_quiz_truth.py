@@ -182,7 +182,7 @@ def test_marker_question_by_dropping_the_worst() -> None:
         assert rms(after) > 2 * rms(left), "the display does not tell the error at the tumour"
         shown = f"the FRE falls from {rms(residual):.1f} to {rms(left):.1f} mm"
         assert shown in BY_NAME["marker"]["question"]
-    assert true_ones("marker") == ["It grows, since four markers together tell less than five do"]
+    assert true_ones("marker") == ["It grows, since four markers together tell less than five"]
 
 
 def test_address_question_by_tilting_known_forks() -> None:
