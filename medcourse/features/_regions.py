@@ -14,11 +14,12 @@ Levels = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 MAX_LEVELS = 1024
+MAX_VALUE = 1e30  # beyond this lie fill values, and squares that overflow
 _BATCH_VOXELS, _BATCH_CELLS = 2**18, 2**20  # keep a batch's arrays in the processor's cache, more or less
 
 
 class Region(NamedTuple):
-    """One lesion in its bounding box: `image` and `mask` of one shape, in the image's own type and not copied.
+    """One lesion in its bounding box: `image` and `mask` of one shape, in the image's own type.
 
     `spacing_mm` of each axis; `low` and `high`, the extreme values inside; `levels`, how many grey levels it has;
     `context`, the box with `before` and `after` pixels around it in the plane, less what lies outside the image.
@@ -86,6 +87,8 @@ def region(
     """Check an image with its mask and cut out the lesion; errors name the row."""
     if image.ndim == mask.ndim + 1 and image.shape[-1] == 1:
         image = image[..., 0]
+    elif image.ndim == mask.ndim == spacing.size + 1 and image.shape[-1] == mask.shape[-1] == 1:
+        image, mask = image[..., 0], mask[..., 0]
     if image.dtype.kind not in "iuf":
         raise ValueError(f"images[{row}] has dtype {image.dtype}: give real numbers, for example float32")
     if image.ndim not in (2, 3):
@@ -94,7 +97,7 @@ def region(
         raise ValueError(f"masks[{row}] has shape {mask.shape}, its image {image.shape}: give a mask of that shape")
     if mask.dtype.kind not in "biu":
         raise ValueError(f"masks[{row}] has dtype {mask.dtype}: give bool, or integers where 0 is outside")
-    if spacing.shape != (image.ndim,) or not (np.isfinite(spacing).all() and (spacing > 0).all()):
+    if spacing.shape != (image.ndim,) or not ((spacing > 1e-9) & (spacing < 1e9)).all():
         raise ValueError(f"spacing_mm={spacing.tolist()} for images[{row}]: give {image.ndim} positive lengths in mm")
     inside: Mask = mask if mask.dtype == bool else np.asarray(mask > 0)
     box = []
@@ -105,18 +108,34 @@ def region(
             raise ValueError(f"masks[{row}] is empty: leave that image out, or mark its lesion")
         box.append(slice(first, last))
         inside = inside[(slice(None),) * axis + (box[-1],)]
-    cut = image[tuple(box)]
-    values = cut[inside].astype(np.float64)
-    low, high = float(values.min()), float(values.max())
-    if not (np.isfinite(low) and np.isfinite(high)):
-        raise ValueError(f"images[{row}] holds NaN or infinite values inside its mask: mend the image or the mask")
     wide, missing = list(box), []
     for axis in (-2, -1):
         begin, end = box[axis].start - margin[0], box[axis].stop + margin[1]
         wide[axis] = slice(max(begin, 0), min(end, image.shape[axis]))
         missing.append((max(-begin, 0), max(end - image.shape[axis], 0)))
+    # Copies, where they are smaller, so that the whole image need not stay in memory.
+    context = image[tuple(wide)]
+    if context.size < image.size:
+        context, inside = context.copy(), inside.copy()
+    cut = context[tuple(slice(b.start - w.start, b.stop - w.start) for b, w in zip(box, wide, strict=True))]
+    values = cut[inside].astype(np.float64)
+    low, high = float(values.min()), float(values.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise ValueError(f"images[{row}] holds NaN or infinite values inside its mask: mend the image or the mask")
+    if max(-low, high) > MAX_VALUE:
+        raise ValueError(f"images[{row}] holds values beyond {MAX_VALUE:g} inside its mask: mend or rescale the image")
     levels = bins.levels(row, low, high)
-    return Region(cut, inside, tuple(spacing.tolist()), low, high, levels, image[tuple(wide)], tuple(missing))
+    return Region(cut, inside, tuple(spacing.tolist()), low, high, levels, context, tuple(missing))
+
+
+def whole_levels(levels: NDArray[Any], n_levels: int) -> Levels:
+    """Grey levels as int64; refused if one is not a whole number from 0 to `n_levels`."""
+    levels = np.asarray(levels)
+    if levels.dtype.kind not in "iu":
+        raise ValueError(f"levels have dtype {levels.dtype}: give whole numbers, 0 outside")
+    if levels.size and not (levels.min() >= 0 and levels.max() <= n_levels):
+        raise ValueError(f"levels from {levels.min()} to {levels.max()}: give 1 to n_levels={n_levels}, 0 outside")
+    return levels.astype(np.int64, copy=False)
 
 
 def batches(found: Sequence[Region], bins: Bins, matrices: int) -> Iterator[Batch]:

@@ -26,10 +26,11 @@ class Ragged:
 
     def total(self, terms: Float) -> Float:
         """Sum for each region; 0 for a region without values."""
-        if not terms.size:
-            return np.zeros(len(self.count))
-        found: Float = np.add.reduceat(terms, np.minimum(self.start, terms.size - 1))
-        return np.where(self.count > 0, found, 0.0)
+        found = np.zeros(len(self.count))
+        some = np.flatnonzero(self.count)  # a region without values would take its neighbour's
+        if some.size:
+            found[some] = np.add.reduceat(terms, self.start[some])
+        return found
 
     def mean(self, terms: Float) -> Float:
         """Mean for each region, which needs values."""

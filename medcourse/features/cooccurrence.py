@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from medcourse.features._regions import whole_levels
 from medcourse.features._sums import total
 
 __all__ = ["cooccurrence_matrices", "cooccurrence_measures"]
@@ -31,6 +32,11 @@ def cooccurrence_matrices(levels: NDArray[np.int64], offsets: Sequence[tuple[int
     numpy.ndarray
         float64 counts of shape (n, offsets, L, L), symmetric: each pair is counted from both ends.
 
+    Raises
+    ------
+    ValueError
+        If a level is not a whole number from 0 to `n_levels`.
+
     Notes
     -----
     Haralick, Shanmugam and Dinstein 1973, doi:10.1109/TSMC.1973.4309314; the symmetric form of IBSI.
@@ -43,6 +49,7 @@ def cooccurrence_matrices(levels: NDArray[np.int64], offsets: Sequence[tuple[int
     array([[2., 1.],
            [1., 0.]])
     """
+    levels = whole_levels(levels, n_levels)
     n, side = len(levels), n_levels + 1
     out = np.empty((n, len(offsets), n_levels, n_levels))
     # Pairs with a pixel outside are counted too, in row or column 0, which is dropped: cheaper than to look for them.

@@ -8,11 +8,13 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from medcourse.features._regions import whole_levels
 from medcourse.features._sums import total
 
 __all__ = ["run_length_matrices", "run_length_measures"]
 
 Float = NDArray[np.float64]
+_SMALL = 2**14  # voxels; the lines of larger boxes are not kept
 
 
 def run_length_matrices(levels: NDArray[np.int64], directions: Sequence[tuple[int, int, int]], n_levels: int) -> Float:
@@ -32,6 +34,11 @@ def run_length_matrices(levels: NDArray[np.int64], directions: Sequence[tuple[in
     numpy.ndarray
         float64 counts of shape (n, directions, L, longest side): runs of level i + 1 and of length j + 1.
 
+    Raises
+    ------
+    ValueError
+        If a level is not a whole number from 0 to `n_levels`.
+
     Notes
     -----
     Galloway 1975, doi:10.1016/S0146-664X(75)80008-6. A run ends at the edge of the region.
@@ -44,12 +51,13 @@ def run_length_matrices(levels: NDArray[np.int64], directions: Sequence[tuple[in
     array([[0., 1., 0.],
            [1., 0., 0.]])
     """
+    levels = whole_levels(levels, n_levels)
     n, shape = len(levels), levels.shape[1:]
     longest = max(shape)
     out = np.empty((n, len(directions), n_levels, longest))
     flat = levels.reshape(n, -1)
     for k, direction in enumerate(directions):
-        order, first = _lines(shape, direction)
+        order, first = (_lines if np.prod(shape) <= _SMALL else _lines.__wrapped__)(shape, direction)
         line = flat.take(order, axis=1)
         start = np.ones(line.shape, bool)
         start[:, 1:] = line[:, 1:] != line[:, :-1]

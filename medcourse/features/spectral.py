@@ -98,7 +98,7 @@ def wavelet_margin(wavelet: str, levels: int) -> tuple[int, int]:
     Raises
     ------
     ValueError
-        If `wavelet` is not known or not orthogonal, or `levels` is not 1 to 6.
+        If `wavelet` is not known or not orthogonal, `levels` is not 1 to 6, or the margin is above 512 pixels.
 
     Notes
     -----
@@ -116,10 +116,14 @@ def wavelet_margin(wavelet: str, levels: int) -> tuple[int, int]:
         raise ValueError(f"wavelet={wavelet!r} is not known: give a discrete wavelet, for example 'haar' or 'db2'")
     if not pywt.Wavelet(wavelet).orthogonal:
         raise ValueError(f"wavelet={wavelet!r} is not orthogonal, so that energies do not add up: give 'haar' or 'db2'")
-    if not 1 <= levels <= 6:
+    if levels not in range(1, 7):
         raise ValueError(f"levels={levels}: give 1 to 6 scales")
     half = pywt.Wavelet(wavelet).dec_len // 2
-    return (half - 1) * (2**levels - 1), half * (2**levels - 1)
+    levels = int(levels)  # 2.0 is a whole number, too
+    margin = half * (2**levels - 1)
+    if margin > 512:
+        raise ValueError(f"wavelet={wavelet!r} with levels={levels} looks at {margin} pixels around: give fewer scales")
+    return (half - 1) * (2**levels - 1), margin
 
 
 def wavelet_measures(
@@ -149,7 +153,7 @@ def wavelet_measures(
     Raises
     ------
     ValueError
-        If `wavelet` is not known or not orthogonal, or `levels` is not 1 to 6.
+        If the mask is empty, `wavelet` is not known or not orthogonal, or `levels` is not 1 to 6.
 
     Notes
     -----
@@ -171,6 +175,8 @@ def wavelet_measures(
     rows, columns = image.shape[-2:]
     wide = mirrored(image, (0, -rows % 2**levels), (0, -columns % 2**levels))
     found, size = {}, int(mask.sum())
+    if size == 0:
+        raise ValueError("mask is empty: mark at least one pixel")
     for k, bands in enumerate(pywt.swt2(wide, wavelet, levels, norm=True, trim_approx=True, axes=(-2, -1))[:0:-1], 1):
         for name, band in zip(("horizontal", "vertical", "diagonal"), bands, strict=True):
             found[f"{name}_{k}"] = float(np.square(band[..., :rows, :columns][mask]).sum()) / size

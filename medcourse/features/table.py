@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from itertools import product
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from medcourse.features._regions import MAX_LEVELS, Batch, Bins, Float, Levels, Region, batches, mirrored, region
+from medcourse.features._options import FAMILIES, Settings, checked_settings, chosen_aggregation, directions_of, short
+from medcourse.features._regions import MAX_VALUE, Batch, Float, Levels, Region, batches, mirrored, region
 from medcourse.features._sums import total
 from medcourse.features.cooccurrence import cooccurrence_matrices, cooccurrence_measures
 from medcourse.features.intensity import histogram_measures, intensity_measures
@@ -27,41 +25,10 @@ if TYPE_CHECKING:
 
 __all__ = ["FAMILIES", "extract"]
 
-FAMILIES: Mapping[str, str] = MappingProxyType(
-    {
-        "stat": "values, without regard to place",
-        "ih": "histogram of the grey levels",
-        "cm": "co-occurrence of grey levels",
-        "rlm": "run lengths of grey levels",
-        "ar": "autoregressive model",
-        "wt": "wavelet energies",
-        "morph": "shape",
-    }
-)
-_AGGREGATIONS = ("2d_avg", "2d_mrg", "2.5d_avg", "2.5d_mrg", "3d_avg", "3d_mrg")
 _START_S = 2.0  # what the start of processes may cost, in seconds
 _CHUNK = 256  # lesions that one process or worker takes at a time, at most
-
-
-class _Settings(NamedTuple):
-    families: tuple[str, ...]
-    bins: Bins
-    distance: float
-    unit: str
-    aggregation: str
-    wavelet: str
-    scales: int
-
-    @property
-    def binned(self) -> str:
-        number, width, start = self.bins
-        if number is not None:
-            return f"fbn{number}"
-        return f"fbs{width:g}" + ("" if start is None else f"from{start:g}")
-
-    @property
-    def matrices(self) -> int:
-        return len(_directions(self.aggregation)) if {"cm", "rlm"} & {*self.families} else 0
+_CHUNK_BYTES = 2**26  # and bytes of cut-outs
+_MATRIX_BYTES = 2**31  # of the matrices of one lesion, at most
 
 
 def extract(
@@ -89,9 +56,10 @@ def extract(
         n images of shape (rows, columns) or volumes (z, y, x), with or without one channel last; they may differ in
         size, not in dimensions. Any real unit; Hounsfield units are best binned by `bin_width`.
     masks
-        n masks of the images' shapes: bool, or integers of which all above 0 are inside.
+        n masks of the images' shapes, with or without the channel: bool, or integers of which all above 0 are inside.
     spacing_mm
-        Voxel size of each axis in millimetres, for all images or one row for each.
+        Voxel size of each axis in millimetres, for all images or one row for each. It says what is a volume: two
+        lengths with an array (24, 24, 1) mean a picture with one channel, three a volume.
     families
         Which of `FAMILIES` to compute.
     bins
@@ -101,19 +69,24 @@ def extract(
         Fixed bin size instead: levels of `bin_width`, counted from `bin_start` or from the lesion's minimum.
     distance, distance_unit
         How far apart the pixels of a pair are, in pixels ("px", by Chebyshev's norm) or millimetres ("mm", along each
-        axis, rounded to whole pixels). For co-occurrence only.
+        axis, rounded to the nearest whole pixel, halves to the even one). For co-occurrence only. In space "px" mixes
+        long and short steps where voxels are not cubes: resample first, as IBSI asks, or stay in the plane.
     aggregation
         How matrices of directions and slices are put together (for co-occurrence and run length): "2d_avg" averages
         the measures of all slices and directions; "2d_mrg" adds up the directions of a slice first; "2.5d_avg" adds
         up the slices of a direction first; "2.5d_mrg" adds up all; "3d_avg" and "3d_mrg" use the 13 directions in
-        space. None takes "2d_avg" for images and "3d_avg" for volumes.
+        space. None takes "2d_avg" for images and "3d_avg" for volumes. An average leaves out slices and directions in
+        which a measure is not defined, measure by measure.
     wavelet, wavelet_levels
-        For the wavelet energies.
+        For the wavelet energies, which alone see the surroundings of a lesion (of db2 with 3 levels 7 pixels before it
+        and 14 behind it). Beyond the image's edge it is mirrored; NaN and values beyond 1e30 are taken for the lesion's
+        mean.
     jobs
         Processes at most; -1 takes all cores. Few lesions are done sooner than processes start: then none do.
     client
-        A ``dask.distributed.Client``: the work goes to its workers instead, some lesions at a time. `images` and
-        `masks` may be sequences that read an image when it is asked for: only what is under way is in memory.
+        A ``dask.distributed.Client``: the work goes to its workers instead, some lesions at a time, and `jobs` is
+        ignored. `images` and `masks` may be sequences that read an image when it is asked for: of each image only the
+        lesion with its surroundings is kept, and of these only what is under way.
 
     Returns
     -------
@@ -126,13 +99,14 @@ def extract(
     Raises
     ------
     ValueError
-        If images, masks and spacing do not fit together, a mask is empty, a lesion holds NaN, or an option is unknown
-        or out of range; the message names the row.
+        If images, masks and spacing do not fit together, a mask is empty, a lesion holds NaN or values beyond 1e30, its
+        matrices would not fit in memory, or an option is unknown or out of range; the message names the row.
 
     Notes
     -----
-    IBSI: Zwanenburg et al. 2020, doi:10.1148/radiol.2020191145, whose digital phantom the tests reproduce. It defines
-    no autoregressive features, no two-dimensional shape, and wavelets only in its second part.
+    IBSI: Zwanenburg et al. 2020, doi:10.1148/radiol.2020191145, with the formulas in its manual, arXiv:1612.07003,
+    whose digital phantom the tests reproduce (of the intensity histogram three measures are computed). It defines no
+    autoregressive features, no two-dimensional shape, and wavelets only in its second part.
     Taught in: 3.2.2 Texture features.
 
     Examples
@@ -142,23 +116,36 @@ def extract(
     >>> float(table["stat_minimum"][0]), round(float(table["cm_contrast_d1_2d_avg_fbn8"][0]), 2)
     (10.0, 1.17)
     """
-    settings = _settings(families, (bins, bin_width, bin_start), (distance, distance_unit), (wavelet, wavelet_levels))
+    settings = checked_settings(
+        families, (bins, bin_width, bin_start), (distance, distance_unit), (wavelet, wavelet_levels)
+    )
+    for name, given in (("images", images), ("masks", masks)):
+        if not (hasattr(given, "__len__") and hasattr(given, "__getitem__")) or isinstance(given, Mapping):
+            raise ValueError(f"{name} is of type {type(given).__name__}: give a list, an array, or a sequence of them")
+    if client is not None and not (hasattr(client, "submit") and hasattr(client, "nthreads")):
+        raise ValueError(f"client is of type {type(client).__name__}: give a dask.distributed.Client")
     if len(images) != len(masks):
         raise ValueError(f"{len(images)} images and {len(masks)} masks: give one mask for each image")
     if len(images) == 0:
         raise ValueError("images is empty: give at least one")
-    if jobs == 0 or jobs < -1:
+    if jobs != -1 and jobs not in range(1, 2**16):
         raise ValueError(f"jobs={jobs}: give the number of processes, or -1 for all cores")
-    spacing = np.asarray(spacing_mm, np.float64)
+    try:
+        spacing = np.asarray(spacing_mm, np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"spacing_mm={spacing_mm!r}: give the voxel size of each axis, in mm") from None
     if spacing.ndim == 2 and len(spacing) != len(images):
         raise ValueError(f"spacing_mm has {len(spacing)} rows for {len(images)} images: give one row, or one for each")
-    ndim = min(np.ndim(images[0]), np.ndim(masks[0]))  # one channel last is dropped later
-    settings = settings._replace(aggregation=_chosen(aggregation, ndim))
+    ndim = _ndim(images[0], masks[0], spacing)
+    settings = settings._replace(aggregation=chosen_aggregation(aggregation, ndim))
+    workers = min(_cores() if jobs == -1 else int(jobs), len(images))
     if client is not None:
-        tables = _on_cluster(client, _parts(images, masks, spacing, settings, _CHUNK), settings)
-    elif (count := min((os.cpu_count() or 1) if jobs == -1 else jobs, len(images))) > 1:
-        parts = _parts(images, masks, spacing, settings, min(_CHUNK, -(-len(images) // (4 * count))))
-        tables = _in_processes(count, parts, len(images), settings)
+        workers = sum(client.nthreads().values()) or 1
+    parts = _parts(images, masks, spacing, settings, min(_CHUNK, -(-len(images) // (4 * workers))))
+    if client is not None:
+        tables = _on_cluster(client, workers, parts, settings)
+    elif workers > 1:
+        tables = _in_processes(workers, parts, len(images), settings)
     else:
         tables = [_table(part, settings) for part in _parts(images, masks, spacing, settings, _CHUNK)]
     import pandas as pd
@@ -166,72 +153,63 @@ def extract(
     return pd.DataFrame({name: np.concatenate([table[name] for table in tables]) for name in tables[0]})
 
 
-def _settings(
-    families: Sequence[str],
-    binning: tuple[int | None, float | None, float | None],
-    distance: tuple[float, str],
-    wavelet: tuple[str, int],
-) -> _Settings:
-    bins, bin_width, bin_start = binning
-    unknown = [name for name in families if name not in FAMILIES]
-    if isinstance(families, str) or unknown or not families:
-        raise ValueError(f"families={families!r}: give a list of some of {', '.join(FAMILIES)}")
-    if bins is not None and bin_width is not None:
-        raise ValueError(f"bins={bins} and bin_width={bin_width}: give one of them")
-    if bin_width is None and bin_start is not None:
-        raise ValueError(f"bin_start={bin_start} goes with bin_width: give both, or neither")
-    if bins is None and bin_width is None:
-        bins = 32
-    if bins is not None and not (bins == int(bins) and 2 <= bins <= MAX_LEVELS):
-        raise ValueError(f"bins={bins}: give 2 to {MAX_LEVELS} grey levels")
-    if bin_width is not None and not (np.isfinite(bin_width) and bin_width > 0):
-        raise ValueError(f"bin_width={bin_width}: give a width above 0, in the unit of the images")
-    if bin_start is not None and not np.isfinite(bin_start):
-        raise ValueError(f"bin_start={bin_start}: give a number, in the unit of the images")
-    if distance[1] not in ("px", "mm") or not (np.isfinite(distance[0]) and distance[0] > 0):
-        raise ValueError(f"distance={distance[0]} {distance[1]!r}: give a distance above 0 and 'px' or 'mm'")
-    if distance[1] == "px" and distance[0] != int(distance[0]):
-        raise ValueError(f"distance={distance[0]} px: give whole pixels, or millimetres with distance_unit='mm'")
-    if "wt" in families:
-        wavelet_margin(*wavelet)
-    if not {"ih", "cm", "rlm"} & {*families}:
-        bins, bin_width, bin_start = 2, None, None  # nothing is binned
-    return _Settings(tuple(families), Bins(bins, bin_width, bin_start), *distance, "", *wavelet)
+def _cores() -> int:
+    import joblib
+
+    return int(joblib.cpu_count())
 
 
-def _chosen(aggregation: str | None, ndim: int) -> str:
-    chosen = aggregation or ("2d_avg" if ndim == 2 else "3d_avg")
-    if chosen not in _AGGREGATIONS:
-        raise ValueError(f"aggregation={aggregation!r}: give one of {', '.join(_AGGREGATIONS)}")
-    if ndim == 2 and not chosen.startswith("2d"):
-        raise ValueError(f"aggregation={aggregation!r} needs volumes: give '2d_avg' or '2d_mrg' for images")
-    return chosen
+def _ndim(image: ArrayLike, mask: ArrayLike, spacing: Float) -> int:
+    """Two or three: axes of a lesion, one channel last left out."""
+    ndim = min(np.ndim(image), np.ndim(mask))
+    shapes = np.shape(image)[-1:] + np.shape(mask)[-1:]
+    return ndim - 1 if ndim == 3 and shapes == (1, 1) and spacing.shape[-1:] == (2,) else ndim
 
 
 def _parts(
     images: Sequence[ArrayLike] | NDArray[Any],
     masks: Sequence[ArrayLike] | NDArray[Any],
     spacing: Float,
-    s: _Settings,
+    s: Settings,
     size: int,
 ) -> Iterator[list[Region]]:
     """Check and cut out some lesions at a time: images that are read when they are asked for need not fit in memory."""
     margin = wavelet_margin(s.wavelet, s.scales) if "wt" in s.families else (0, 0)
-    first = None
-    for start in range(0, len(images), size):
-        part = []
-        for row in range(start, min(start + size, len(images))):
-            own = spacing[row] if spacing.ndim == 2 else spacing
-            part.append(region(row, np.asarray(images[row]), np.asarray(masks[row]), own, s.bins, margin))
-            first = first or part[0].image.ndim
-            if part[-1].image.ndim != first:
-                raise ValueError(f"images[{row}] has {part[-1].image.ndim} axes, images[0] {first}: use two calls")
-            if "cm" in s.families:
-                _offsets(row, part[-1].spacing_mm, s)
+    first, held = None, 0
+    part: list[Region] = []
+    for row in range(len(images)):
+        own = spacing[row] if spacing.ndim == 2 else spacing
+        image, mask = images[row], masks[row]
+        if np.ma.is_masked(image):
+            raise ValueError(f"images[{row}] is a masked array: fill it, and leave the hidden pixels out of its mask")
+        image, mask = np.asarray(image), np.asarray(mask)
+        ndim = _ndim(image, mask, own)
+        first = first or ndim
+        if {ndim, first} == {2, 3}:
+            raise ValueError(f"images[{row}] has {ndim} axes, images[0] {first}: use two calls")
+        found = region(row, image, mask, own, s.bins, margin)
+        if "cm" in s.families:
+            _offsets(row, found.spacing_mm, s)
+        _check_matrices(row, found, s)
+        part.append(found)
+        held += found.context.nbytes + found.mask.nbytes
+        if len(part) == size or held > _CHUNK_BYTES:
+            yield part
+            part, held = [], 0
+    if part:
         yield part
 
 
-def _in_processes(count: int, parts: Iterator[list[Region]], n: int, s: _Settings) -> list[dict[str, Float]]:
+def _check_matrices(row: int, found: Region, s: Settings) -> None:
+    slices = found.image.shape[0] if found.image.ndim == 3 and not s.aggregation.startswith("3d") else 1
+    if (size := 8 * slices * s.matrices * found.levels**2) > _MATRIX_BYTES:
+        raise ValueError(
+            f"images[{row}]: matrices of {found.levels} grey levels on {slices} slices take {size / 2**30:.0f} GiB: "
+            "give fewer levels"
+        )
+
+
+def _in_processes(count: int, parts: Iterator[list[Region]], n: int, s: Settings) -> list[dict[str, Float]]:
     """Tables of all parts, in order; processes start only where that does not take longer than the work."""
     began, done = time.process_time(), 0  # of the processor: a busy machine starts processes slowly, too
     tables = []
@@ -246,9 +224,8 @@ def _in_processes(count: int, parts: Iterator[list[Region]], n: int, s: _Setting
     return [*tables, *joblib.Parallel(n_jobs=count)(work)] if done < n else tables
 
 
-def _on_cluster(client: Any, parts: Iterator[list[Region]], s: _Settings) -> list[dict[str, Float]]:
+def _on_cluster(client: Any, workers: int, parts: Iterator[list[Region]], s: Settings) -> list[dict[str, Float]]:
     """Tables of all parts, in order; only a few parts are under way at a time."""
-    workers = sum(client.nthreads().values()) or 1
     waiting: deque[Any] = deque()
     tables = []
     for part in parts:
@@ -258,7 +235,7 @@ def _on_cluster(client: Any, parts: Iterator[list[Region]], s: _Settings) -> lis
     return [*tables, *(future.result() for future in waiting)]
 
 
-def _table(found: list[Region], s: _Settings) -> dict[str, Float]:
+def _table(found: list[Region], s: Settings) -> dict[str, Float]:
     """Features of some regions; to the last bit the same, whatever other regions are computed beside them."""
     columns: dict[str, Float] = {}
     for batch in batches(found, s.bins, s.matrices):
@@ -267,7 +244,7 @@ def _table(found: list[Region], s: _Settings) -> dict[str, Float]:
     return columns
 
 
-def _features(batch: Batch, s: _Settings) -> dict[str, Float]:
+def _features(batch: Batch, s: Settings) -> dict[str, Float]:
     out: dict[str, Float] = {}
     n_levels = max(r.levels for r in batch.regions)
     if "stat" in s.families:
@@ -290,11 +267,12 @@ def _features(batch: Batch, s: _Settings) -> dict[str, Float]:
     return out
 
 
-def _wavelets(r: Region, s: _Settings) -> dict[str, float]:
+def _wavelets(r: Region, s: Settings) -> dict[str, float]:
     before, _ = wavelet_margin(s.wavelet, s.scales)
     context = r.context.astype(np.float64)
-    if not np.isfinite(context.sum()):  # outside the mask; inside was checked
-        context[~np.isfinite(context)] = r.image[r.mask].mean(dtype=np.float64)
+    absurd = ~(abs(context) <= MAX_VALUE)  # outside the mask; inside was checked
+    if absurd.any():
+        context[absurd] = r.image[r.mask].mean(dtype=np.float64)
     context = mirrored(context, *r.missing)
     rows, columns = r.mask.shape[-2:]
     mask = np.zeros(context.shape, bool)
@@ -302,27 +280,21 @@ def _wavelets(r: Region, s: _Settings) -> dict[str, float]:
     return wavelet_measures(context, mask, wavelet=s.wavelet, levels=s.scales)
 
 
-def _directions(aggregation: str) -> list[tuple[int, int, int]]:
-    """Half of the neighbours, in the plane (4) or in space (13): the others are the same pairs, seen from behind."""
-    steps = [(z, y, x) for z, y, x in product((-1, 0, 1), repeat=3) if (z, y, x) > (0, 0, 0)]
-    return [step for step in steps if aggregation.startswith("3d") or step[0] == 0]
-
-
-def _offsets(row: int, spacing_mm: tuple[float, ...], s: _Settings) -> tuple[tuple[int, int, int], ...]:
+def _offsets(row: int, spacing_mm: tuple[float, ...], s: Settings) -> tuple[tuple[int, int, int], ...]:
     """Directions times the distance in voxels of this lesion's spacing."""
     spacing = (1.0, *spacing_mm) if len(spacing_mm) == 2 else spacing_mm
     reach = [int(s.distance)] * 3 if s.unit == "px" else [round(s.distance / size) for size in spacing]
     used = reach if s.aggregation.startswith("3d") else reach[1:]
     if min(used) < 1:
+        largest = max(spacing[-len(used) :])
         raise ValueError(
-            f"distance={s.distance:g} mm is at most half a voxel of images[{row}], {max(spacing_mm):g} mm: give a "
-            "larger one"
+            f"distance={s.distance:g} mm is at most half a voxel of images[{row}], {largest:g} mm: give a larger one"
         )
-    return tuple((z * reach[0], y * reach[1], x * reach[2]) for z, y, x in _directions(s.aggregation))
+    return tuple((z * reach[0], y * reach[1], x * reach[2]) for z, y, x in directions_of(s.aggregation))
 
 
-def _cooccurrence(batch: Batch, n_levels: int, s: _Settings) -> dict[str, Float]:
-    name = f"d{s.distance:g}{'' if s.unit == 'px' else 'mm'}_{s.aggregation}_{s.binned}"
+def _cooccurrence(batch: Batch, n_levels: int, s: Settings) -> dict[str, Float]:
+    name = f"d{short(s.distance)}{'' if s.unit == 'px' else 'mm'}_{s.aggregation}_{s.binned}"
     groups: dict[tuple[tuple[int, int, int], ...], list[int]] = {}
     for k, r in enumerate(batch.regions):
         groups.setdefault(_offsets(batch.rows[k], r.spacing_mm, s), []).append(k)
@@ -336,8 +308,8 @@ def _cooccurrence(batch: Batch, n_levels: int, s: _Settings) -> dict[str, Float]
     return out
 
 
-def _run_lengths(levels: Levels, n_levels: int, s: _Settings) -> dict[str, Float]:
-    directions = _directions(s.aggregation)
+def _run_lengths(levels: Levels, n_levels: int, s: Settings) -> dict[str, Float]:
+    directions = directions_of(s.aggregation)
     counts = _per_slice(levels, s, partial(run_length_matrices, directions=directions, n_levels=n_levels))
     length = np.arange(1.0, counts.shape[-1] + 1)
     voxels = (counts.sum(axis=-2) * length).sum(axis=-1)  # each run covers its length
@@ -345,7 +317,7 @@ def _run_lengths(levels: Levels, n_levels: int, s: _Settings) -> dict[str, Float
     return {f"rlm_{name}_{s.aggregation}_{s.binned}": value for name, value in found.items()}
 
 
-def _per_slice(levels: Levels, s: _Settings, count: Any) -> Float:
+def _per_slice(levels: Levels, s: Settings, count: Any) -> Float:
     """Matrices (n, slices, directions, …): one slice stands for the whole volume where directions are in space."""
     if s.aggregation.startswith("3d"):
         matrices: Float = count(levels)[:, None]
@@ -355,7 +327,7 @@ def _per_slice(levels: Levels, s: _Settings, count: Any) -> Float:
     return flat.reshape(n, z, *flat.shape[1:])
 
 
-def _aggregated(counts: Float, s: _Settings, measure: Any, *more: Float) -> dict[str, Float]:
+def _aggregated(counts: Float, s: Settings, measure: Any, *more: Float) -> dict[str, Float]:
     """Add up matrices as the aggregation says, measure, then average over the matrices that hold anything."""
     space, how = s.aggregation.rsplit("_", 1)
     axes = {"2d": (2,), "2.5d": (1, 2), "3d": (1, 2)}[space] if how == "mrg" else {"2.5d": (1,)}.get(space, ())

@@ -6,6 +6,8 @@ import json
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from benchmarks import __main__ as bench
@@ -35,5 +37,18 @@ def test_the_verb_measures_and_keeps(
 def test_numbers_that_differ_from_the_plain_loop_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = features.plain
     monkeypatch.setattr(features, "plain", lambda *given: 1.0001 * plain(*given))
+    with pytest.raises(SystemExit, match="extract and the plain loop differ"):
+        features.measure(8)
+
+
+def test_a_missing_number_is_no_agreement(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = features.plain
+
+    def holed(*given: object) -> pd.DataFrame:
+        table = plain(*given)  # type: ignore[arg-type]
+        table.iloc[3, 5] = np.nan
+        return table
+
+    monkeypatch.setattr(features, "plain", holed)
     with pytest.raises(SystemExit, match="extract and the plain loop differ"):
         features.measure(8)
