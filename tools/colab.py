@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tools.derive import colab_pins, derive, derived_elsewhere
@@ -24,6 +25,7 @@ from tools.run import run_page
 
 VENV = ROOT / ".venv-colab"
 SKIPPED = 77
+JOBS = 2  # pages side by side
 
 
 def python_313() -> str | None:
@@ -80,11 +82,12 @@ def run(pattern: str | None) -> int:
         argv = [str(VENV / "bin" / "python"), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         (kernel / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "colab", "language": "python"}))
         os.environ["JUPYTER_PATH"] = folder
-        for i, page in enumerate(pages, start=1):
-            answer = run_page(page, derive(page, everything), None, kernel="colab")
-            failed += "error" in answer
-            text = f"FAILED, {answer['error']}" if "error" in answer else f"{answer['seconds']} s"
-            print(f"  [{i}/{len(pages)}] {page.name}: {text}", flush=True)
+        with ThreadPoolExecutor(JOBS) as pool:
+            answers = pool.map(lambda page: run_page(page, derive(page, everything), None, kernel="colab"), pages)
+            for i, (page, answer) in enumerate(zip(pages, answers, strict=True), start=1):
+                failed += "error" in answer
+                text = f"FAILED, {answer['error']}" if "error" in answer else f"{answer['seconds']} s"
+                print(f"  [{i}/{len(pages)}] {page.name}: {text}", flush=True)
     return failed
 
 
