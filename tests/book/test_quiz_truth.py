@@ -10,6 +10,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.stats import entropy
 from skimage.feature import corner_harris, peak_local_max
+from skimage.measure import perimeter
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from skimage.segmentation import flood
 from sklearn.cluster import KMeans
@@ -82,21 +83,20 @@ def test_air_question_by_padding() -> None:
     assert true_ones("air") == ["It becomes brighter"]
 
 
-def test_monotone_question_by_a_strictly_rising_map() -> None:
+def test_round_question_by_drawing_the_disc() -> None:
     rng = np.random.default_rng(0)
-    truth = np.repeat([0, 1], 500)
-    grey = rng.normal(100, 10, 1000) + 8 * truth
-
-    def contrast_and_cnr(values: np.ndarray) -> tuple[float, float]:
-        difference = values[truth == 1].mean() - values[truth == 0].mean()
-        return difference, difference / values[truth == 0].std()
-
-    mapped = np.exp(grey / 30)
-    assert roc_auc_score(truth, mapped) == roc_auc_score(truth, grey)
-    assert all(abs(a / b - 1) > 0.01 for a, b in zip(contrast_and_cnr(mapped), contrast_and_cnr(grey), strict=True))
-    assert np.array_equal(mapped > np.exp(105 / 30), grey > 105)
-    assert len(true_ones("monotone")) == 3
-    assert not any("threshold" in answer or "brighter" in answer for answer in true_ones("monotone"))
+    reported = []
+    for pixel_mm in (0.7, 0.27):
+        y, x = np.indices((25, 25))
+        centres = 12 + rng.uniform(-0.5, 0.5, (200, 2))
+        discs = [np.hypot(y - a, x - b) < 2.3 / pixel_mm for a, b in centres]
+        reported.append([4 * np.pi * disc.sum() / perimeter(disc) ** 2 for disc in discs])
+    coarse, fine = np.array(reported)
+    assert 1.1 < coarse.mean() < 1.3
+    assert 0.95 < fine.mean() < 1.08
+    assert coarse.min() > np.quantile(fine, 0.95)
+    assert np.mean(coarse > 1) > 0.9
+    assert true_ones("round") == ["It is less round than before"]
 
 
 def test_outvoted_question_by_filtering() -> None:
