@@ -37,7 +37,7 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from tools.derive import derive, text_of, write_aside
-from tools.grading import Result, course, grade_one, release, silent, task_of
+from tools.grading import CELL_S, Result, course, grade_one, release, silent, task_of
 from tools.lab import grader, with_hidden
 from tools.page import ROOT, Page, PageError, all_pages
 
@@ -131,7 +131,7 @@ def grade(
     *,
     overlay: Path | None = None,
     lab: str | None = None,
-    timeout: int = 120,
+    timeout: int = CELL_S,
     jobs: int | None = None,
     root: Path = ROOT,
 ) -> tuple[list[str], dict[str, Result], dict[str, float]]:
@@ -205,7 +205,7 @@ def main(arguments: list[str] | None = None) -> int:
     two.add_argument("submitted", type=Path)
     two.add_argument("--csv", type=Path, default=Path("grades.csv"))
     two.add_argument("--lab", help="the lab's chapter folder; needed where the book has several labs")
-    two.add_argument("--timeout", type=int, default=120, help="seconds that one cell may run (120)")
+    two.add_argument("--timeout", type=int, default=CELL_S, help=f"seconds that one cell may run ({CELL_S})")
     two.add_argument("--jobs", type=int, help="submissions graded side by side (all processors)")
     for verb in (one, two):
         verb.add_argument("--overlay", type=Path, help="private folder with hidden checks of your own")

@@ -82,7 +82,6 @@ def run(pattern: str | None) -> int:
         argv = [str(VENV / "bin" / "python"), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         (kernel / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "colab", "language": "python"}))
         os.environ["JUPYTER_PATH"] = folder
-        os.environ.setdefault("OMP_NUM_THREADS", "1")  # two pages on two cores: more threads wait for each other
         with ThreadPoolExecutor(JOBS) as pool:
             answers = pool.map(lambda page: run_page(page, derive(page, everything), None, kernel="colab"), pages)
             for i, (page, answer) in enumerate(zip(pages, answers, strict=True), start=1):

@@ -46,6 +46,9 @@ class Result:
     graded: bool = True
 
 
+CELL_S = 120  # seconds that one cell of a submission may run
+
+
 class Run(Execute):  # type: ignore[misc]  # nbgrader is untyped
     """nbgrader's execution, where a warning or a shown value costs no points and a stuck kernel is given up."""
 
@@ -61,7 +64,7 @@ class Run(Execute):  # type: ignore[misc]  # nbgrader is untyped
             cell.outputs = [o for o in cell.outputs if o.output_type == "error" or o.get("name") == "stdout"]
 
 
-def course(folder: Path, *, timeout: int = 120) -> NbGraderAPI:
+def course(folder: Path, *, timeout: int = CELL_S) -> NbGraderAPI:
     """Make nbgrader's interface to the course in `folder`, silent."""
     _environment()
     config = Config()

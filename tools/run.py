@@ -108,6 +108,7 @@ def run_page(
         capture_output=True,
         text=True,
         cwd=CODE,
+        env={"OMP_NUM_THREADS": "1", **os.environ},  # pages run side by side: more threads wait for each other
         check=False,
     )
     try:

@@ -109,6 +109,7 @@ def main() -> int:
     names = parser.parse_args().only or list(STAGES)
     REPORTS.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("PYTHONHASHSEED", "0")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers: more threads would wait for each other
     totals, lines = Totals(), []
     for name in names:
         print(f"== {name}", flush=True)

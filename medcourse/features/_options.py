@@ -59,10 +59,9 @@ def short(number: float) -> str:
     return f"{number:g}" if float(f"{number:g}") == number else repr(float(number))
 
 
-def _number(name: str, value: object) -> float:
+def _check_number(name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
         raise ValueError(f"{name}={value!r}: give a number")
-    return float(value)
 
 
 def checked_settings(
@@ -79,7 +78,7 @@ def checked_settings(
     families = tuple(name for name in FAMILIES if name in chosen)
     for name, value in (("bins", bins), ("bin_width", bin_width), ("bin_start", bin_start), ("distance", distance[0])):
         if value is not None:
-            _number(name, value)
+            _check_number(name, value)
     if bins is not None and bin_width is not None:
         raise ValueError(f"bins={bins} and bin_width={bin_width}: give one of them")
     if bin_width is None and bin_start is not None:

@@ -81,14 +81,19 @@ class Batch(NamedTuple):
     levels: Levels
 
 
+def without_channel(image: NDArray[Any], mask: NDArray[Any], spacing: Float) -> tuple[NDArray[Any], NDArray[Any]]:
+    """An image and its mask, one channel last left out of either; the number of spacings says what is an axis."""
+    if image.ndim == mask.ndim + 1 and image.shape[-1] == 1:
+        return image[..., 0], mask
+    if image.ndim == mask.ndim == 3 and spacing.shape[-1:] == (2,) and image.shape[-1] == mask.shape[-1] == 1:
+        return image[..., 0], mask[..., 0]
+    return image, mask
+
+
 def region(
     row: int, image: NDArray[Any], mask: NDArray[Any], spacing: Float, bins: Bins, margin: tuple[int, int]
 ) -> Region:
     """Check an image with its mask and cut out the lesion; errors name the row."""
-    if image.ndim == mask.ndim + 1 and image.shape[-1] == 1:
-        image = image[..., 0]
-    elif image.ndim == mask.ndim == spacing.size + 1 and image.shape[-1] == mask.shape[-1] == 1:
-        image, mask = image[..., 0], mask[..., 0]
     if image.dtype.kind not in "iuf":
         raise ValueError(f"images[{row}] has dtype {image.dtype}: give real numbers, for example float32")
     if image.ndim not in (2, 3):

@@ -12,7 +12,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from medcourse.features._options import FAMILIES, Settings, checked_settings, chosen_aggregation, directions_of, short
-from medcourse.features._regions import MAX_VALUE, Batch, Float, Levels, Region, batches, mirrored, region
+from medcourse.features._regions import (
+    MAX_VALUE,
+    Batch,
+    Float,
+    Levels,
+    Region,
+    batches,
+    mirrored,
+    region,
+    without_channel,
+)
 from medcourse.features._sums import total
 from medcourse.features.cooccurrence import cooccurrence_matrices, cooccurrence_measures
 from medcourse.features.intensity import histogram_measures, intensity_measures
@@ -136,8 +146,8 @@ def extract(
         raise ValueError(f"spacing_mm={spacing_mm!r}: give the voxel size of each axis, in mm") from None
     if spacing.ndim == 2 and len(spacing) != len(images):
         raise ValueError(f"spacing_mm has {len(spacing)} rows for {len(images)} images: give one row, or one for each")
-    ndim = _ndim(images[0], masks[0], spacing)
-    settings = settings._replace(aggregation=chosen_aggregation(aggregation, ndim))
+    first, _ = without_channel(np.asarray(images[0]), np.asarray(masks[0]), spacing)
+    settings = settings._replace(aggregation=chosen_aggregation(aggregation, first.ndim))
     workers = min(_cores() if jobs == -1 else int(jobs), len(images))
     if client is not None:
         workers = sum(client.nthreads().values()) or 1
@@ -159,13 +169,6 @@ def _cores() -> int:
     return int(joblib.cpu_count())
 
 
-def _ndim(image: ArrayLike, mask: ArrayLike, spacing: Float) -> int:
-    """Two or three: axes of a lesion, one channel last left out."""
-    ndim = min(np.ndim(image), np.ndim(mask))
-    shapes = np.shape(image)[-1:] + np.shape(mask)[-1:]
-    return ndim - 1 if ndim == 3 and shapes == (1, 1) and spacing.shape[-1:] == (2,) else ndim
-
-
 def _parts(
     images: Sequence[ArrayLike] | NDArray[Any],
     masks: Sequence[ArrayLike] | NDArray[Any],
@@ -182,11 +185,10 @@ def _parts(
         image, mask = images[row], masks[row]
         if np.ma.is_masked(image):
             raise ValueError(f"images[{row}] is a masked array: fill it, and leave the hidden pixels out of its mask")
-        image, mask = np.asarray(image), np.asarray(mask)
-        ndim = _ndim(image, mask, own)
-        first = first or ndim
-        if {ndim, first} == {2, 3}:
-            raise ValueError(f"images[{row}] has {ndim} axes, images[0] {first}: use two calls")
+        image, mask = without_channel(np.asarray(image), np.asarray(mask), own)
+        first = first or image.ndim
+        if {image.ndim, first} == {2, 3}:
+            raise ValueError(f"images[{row}] has {image.ndim} axes, images[0] {first}: use two calls")
         found = region(row, image, mask, own, s.bins, margin)
         if "cm" in s.families:
             _offsets(row, found.spacing_mm, s)

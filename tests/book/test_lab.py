@@ -29,7 +29,7 @@ from tests.book.labs import (
     start_grading,
 )
 from tools import assignments
-from tools.grading import task_of
+from tools.grading import CELL_S, task_of
 from tools.lab import grader, released_cells
 from tools.page import ROOT, Cell, PageError, read_page
 from tools.plain import LEFT_OVER
@@ -206,7 +206,7 @@ def graded(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Graded:
             notebooks[student] = answered(source, answers)
         for student, notebook in notebooks.items():
             save(notebook, work / student / "lab.ipynb")
-        runs[chapter] = start_grading(work, chapter, timeout=120), work, set(notebooks)
+        runs[chapter] = start_grading(work, chapter, timeout=CELL_S), work, set(notebooks)
     rows = {chapter: grades_of(run, work) for chapter, (run, work, _) in runs.items()}
     assert all(set(rows[chapter]) == students for chapter, (_, _, students) in runs.items())
     return rows
